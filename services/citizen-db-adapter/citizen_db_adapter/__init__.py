@@ -1,0 +1,1 @@
+"""Identity verification in the national population database."""

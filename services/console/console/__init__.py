@@ -1,0 +1,1 @@
+"""Read model, reports and operators' pages."""

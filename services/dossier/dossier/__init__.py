@@ -1,0 +1,1 @@
+"""Dossiers: intake, life, deadlines, facts."""

@@ -1,0 +1,1 @@
+"""The one public door: OAuth 2, routes, exchange log, ministry events."""

@@ -1,0 +1,1 @@
+"""Charges through the national payment platform and at the counter."""

@@ -1,0 +1,1 @@
+"""The national systems played on one machine, and the replay of a province's period."""

@@ -1,0 +1,1 @@
+"""Keeps the national portal equal to the province."""

@@ -1,0 +1,1 @@
+"""What every service shares: errors, events, outbox, inbox, reader, database, HTTP, tokens."""
