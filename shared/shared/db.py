@@ -1,0 +1,182 @@
+"""PostgreSQL: two kinds of session, so that the type checker refuses a write inside a query.
+
+Every transaction says for which agencies it works (`hub.agencies`, read by the row-level security of
+`shared.schema`). Nobody commits but whoever opened the transaction: a route, a reader or a worker.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import TextClause, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from shared.errors import Overloaded
+
+ALL_AGENCIES = ("*",)
+_CONNECT_SECONDS = 2.0
+_POOL_WAIT_SECONDS = 2.0
+_OPEN_WRITING = "SELECT set_config('hub.agencies', :agencies, true)"
+_OPEN_READING = (
+    "SELECT set_config('hub.agencies', :agencies, true), set_config('transaction_read_only', 'on', true)"
+)
+
+
+class DatabaseUnavailable(Overloaded):
+    """PostgreSQL does not answer; the caller may repeat (with its idempotency key, if the commit was cut)."""
+
+    code, title = "database_unavailable", "The database is not available at the moment"
+
+
+@lru_cache(maxsize=1024)
+def _statement(sql: str) -> TextClause:
+    return text(sql)
+
+
+class Reading:
+    """A transaction that cannot write. SQL is text with `:names`; lists bind as PostgreSQL arrays."""
+
+    def __init__(self, connection: AsyncConnection, driver: Any) -> None:
+        self._connection = connection
+        self.raw = driver
+        """The asyncpg connection inside this transaction, for hot paths (`$1` style)."""
+
+    async def rows(self, sql: str, **parameters: Any) -> Sequence[Mapping[str, Any]]:
+        """All rows."""
+        result = await self._connection.execute(_statement(sql), parameters)
+        return result.mappings().all()  # type: ignore[return-value]  # RowMapping's keys are strings here
+
+    async def row(self, sql: str, **parameters: Any) -> Mapping[str, Any] | None:
+        """The first row, or None."""
+        result = await self._connection.execute(_statement(sql), parameters)
+        return result.mappings().first()  # type: ignore[return-value]  # likewise
+
+    async def value(self, sql: str, **parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        return (await self._connection.execute(_statement(sql), parameters)).scalar()
+
+
+class Transaction(Reading):
+    """A transaction that may write; committed by whoever opened it."""
+
+    def __init__(self, connection: AsyncConnection, driver: Any) -> None:
+        super().__init__(connection, driver)
+        self._after_commit: list[Callable[[], None]] = []
+        self.publishes = False
+        """Set by `outbox.publish` (and by hot paths that write the outbox themselves): wakes the relay."""
+
+    async def execute(self, sql: str, **parameters: Any) -> int:
+        """Run one statement; the number of rows it touched."""
+        return (await self._connection.execute(_statement(sql), parameters)).rowcount
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What fails inside is undone alone."""
+        async with self._connection.begin_nested():
+            yield
+
+    def on_commit(self, action: Callable[[], None]) -> None:
+        """Run `action` once the transaction is durable."""
+        self._after_commit.append(action)
+
+    def committed(self) -> None:
+        """Called by `Database` after the commit."""
+        for action in self._after_commit:
+            action()
+
+
+class Database:
+    """One pool for one role. `wake` is set after every commit that wrote to the outbox."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, wake: asyncio.Event | None = None) -> None:
+        self.url = url
+        self.wake = wake or asyncio.Event()
+        self._engine: AsyncEngine = create_async_engine(
+            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=_POOL_WAIT_SECONDS,
+            connect_args={
+                "timeout": _CONNECT_SECONDS,
+                "server_settings": {
+                    "statement_timeout": "60000",
+                    # A stopped process cannot hold locks for longer than this.
+                    "idle_in_transaction_session_timeout": "10000",
+                    "timezone": "UTC",
+                    "jit": "off",
+                },
+            },
+        )
+        event.listen(self._engine.sync_engine, "connect", _use_json_codec)
+
+    @asynccontextmanager
+    async def transaction(self, agencies: Iterable[str] = ALL_AGENCIES) -> AsyncIterator[Transaction]:
+        """A writing transaction; commits when the block ends, rolls back when it raises."""
+        tx: Transaction | None = None
+        with _unavailable():
+            async with self._engine.begin() as connection:
+                tx = Transaction(connection, await _open(connection, _OPEN_WRITING, agencies))
+                yield tx
+        tx.committed()
+        if tx.publishes:
+            self.wake.set()
+
+    @asynccontextmanager
+    async def reading(self, agencies: Iterable[str] = ALL_AGENCIES) -> AsyncIterator[Reading]:
+        """A read-only transaction."""
+        with _unavailable():
+            async with self._engine.begin() as connection:
+                yield Reading(connection, await _open(connection, _OPEN_READING, agencies))
+
+    async def ping(self) -> None:
+        """Raises `DatabaseUnavailable` when PostgreSQL does not answer."""
+        async with self.reading() as rx:
+            await rx.value("SELECT 1")
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._engine.dispose()
+
+
+async def _open(connection: AsyncConnection, sql: str, agencies: Iterable[str]) -> Any:
+    await connection.execute(_statement(sql), {"agencies": ",".join(agencies)})
+    return (await connection.get_raw_connection()).driver_connection
+
+
+class _unavailable:  # noqa: N801 - reads as the verb it is
+    """Turns "PostgreSQL is away" into `DatabaseUnavailable`; everything else passes as it is."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: Any, fault: BaseException | None, _trace: Any) -> None:
+        lost = isinstance(fault, OSError | PoolTimeout | TimeoutError) or (
+            isinstance(fault, DBAPIError) and (fault.connection_invalidated or _refuses_work(fault))
+        )
+        if lost:
+            raise DatabaseUnavailable(internal=repr(fault), retry_after_seconds=1) from fault
+
+
+def _refuses_work(fault: DBAPIError) -> bool:
+    """53xxx insufficient resources, 57P0x shutting down, 08xxx connection, 25P03 idle in transaction."""
+    state = getattr(fault.orig, "sqlstate", None) or ""
+    return state[:2] in {"53", "08"} or state in {"57P01", "57P02", "57P03", "25P03"}
+
+
+def _use_json_codec(connection: Any, _record: Any) -> None:
+    for name in ("json", "jsonb"):
+        connection.run_async(
+            lambda driver, name=name: driver.set_type_codec(
+                name, schema="pg_catalog", encoder=_to_json, decoder=orjson.loads, format="text"
+            )
+        )
+
+
+def _to_json(value: Any) -> str:
+    """Text passes as the JSON it already is; anything else is encoded."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,0 +1,127 @@
+"""CloudEvents 1.0 in JSON structured mode: the only thing that travels between services.
+
+`id` is a UUIDv7, `source` `/lgsp/<service>`, `type` `vn.lgsp.<noun>.<past tense>.v<n>`, `subject` the dossier's
+code (and the Kafka key), `time` business time, `sequence` the version of the aggregate.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import uuid_utils
+
+from shared import strict_json
+from shared.errors import HubError
+
+MAX_BYTES = 900_000
+"""Larger events are refused when they are written: Kafka's own limit is 1 MiB with its framing."""
+
+_CONTEXT = {"specversion", "id", "source", "type", "subject", "time", "sequence", "traceparent", "data"}
+
+
+class MalformedEvent(HubError):
+    """The bytes are no CloudEvent of ours; can never pass."""
+
+    status, code, title = 422, "malformed_event", "Not a CloudEvent"
+
+
+class EventTooLarge(HubError):
+    """An event that Kafka would refuse is refused when it is written."""
+
+    status, code, title = 413, "event_too_large", "The event is too large"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One CloudEvent. `headers` are the Kafka record's headers, not part of the event's own JSON."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    data: dict[str, Any]
+    sequence: int | None = None
+    traceparent: str | None = None
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def new_id() -> str:
+    """A UUIDv7: unique, and sorted by the time it was drawn."""
+    return str(uuid_utils.uuid7())
+
+
+def new_event(
+    source: str,
+    type: str,  # noqa: A002 - the CloudEvents attribute is called so
+    subject: str,
+    time: datetime,
+    data: dict[str, Any],
+    sequence: int | None = None,
+    id: str | None = None,  # noqa: A002 - likewise
+) -> Event:
+    """An event with a fresh id (or the given one)."""
+    return Event(id or new_id(), source, type, subject, time, data, sequence)
+
+
+def encode(event: Event) -> bytes:
+    """Structured-mode JSON. Raises `EventTooLarge`."""
+    envelope: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": event.time,
+        "datacontenttype": "application/json",
+    }
+    if event.sequence is not None:
+        envelope["sequence"] = event.sequence
+    if event.traceparent is not None:
+        envelope["traceparent"] = event.traceparent
+    envelope.update(event.extensions)
+    envelope["data"] = event.data
+    value = strict_json.dumps(envelope)
+    if len(value) > MAX_BYTES:
+        raise EventTooLarge(internal=f"{event.type} {event.id}: {len(value)} bytes")
+    return value
+
+
+def decode(value: bytes, headers: Mapping[str, str] | None = None) -> Event:
+    """The event in a Kafka record. Raises `MalformedEvent`."""
+    try:
+        envelope = strict_json.loads(value)
+        sequence = envelope.get("sequence")
+        event = Event(
+            id=_text(envelope, "id"),
+            source=_text(envelope, "source"),
+            type=_text(envelope, "type"),
+            subject=envelope.get("subject") or "",
+            time=_time(envelope),
+            data=envelope.get("data") or {},
+            sequence=None if sequence is None else int(sequence),
+            traceparent=envelope.get("traceparent"),
+            extensions={k: v for k, v in envelope.items() if k not in _CONTEXT and k != "datacontenttype"},
+            headers=dict(headers or {}),
+        )
+    except (HubError, AttributeError, KeyError, TypeError, ValueError) as fault:
+        raise MalformedEvent(internal=repr(fault)) from fault
+    if not isinstance(event.data, dict) or not isinstance(event.subject, str):
+        raise MalformedEvent("data is not an object")
+    return event
+
+
+def _text(envelope: dict[str, Any], name: str) -> str:
+    value = envelope[name]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is missing")
+    return value
+
+
+def _time(envelope: dict[str, Any]) -> datetime:
+    moment = datetime.fromisoformat(_text(envelope, "time"))
+    if moment.tzinfo is None:
+        raise ValueError("time has no offset")
+    return moment
