@@ -1,0 +1,1 @@
+"""Ways to run the hub: `local` (ordinary processes), images (containers)."""

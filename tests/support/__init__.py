@@ -1,0 +1,1 @@
+"""What the tests of several services share: real servers, databases, tokens, running apps."""

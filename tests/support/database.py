@@ -1,0 +1,47 @@
+"""A freshly migrated database per test: migrated once per session and package, copied for each test."""
+
+import asyncio
+import secrets
+from collections import defaultdict
+
+from deploy.local import databases
+from deploy.local.databases import Urls
+from shared.migrating import upgrade
+
+
+class Templates:
+    """The session's migrated databases, one per package, made when first asked for."""
+
+    def __init__(self, admin_url: str) -> None:
+        """Nothing is made yet; `admin_url` may create databases and roles."""
+        self.admin_url = admin_url
+        self._run = secrets.token_hex(4)
+        self._made: dict[str, str] = {}
+        self._copies: defaultdict[str, int] = defaultdict(int)
+        # Alembic keeps its context in globals: one migration at a time.
+        self._migrating = asyncio.Lock()
+
+    async def copy(self, package: str) -> Urls:
+        """A new database of this package with its tables and no rows but the migrations' own."""
+        template = await self._template(package)
+        self._copies[package] += 1
+        name = f"t_{self._run}_{package}_{self._copies[package]}"
+        return await databases.provision(self.admin_url, package, name, template=template)
+
+    async def drop(self, urls: Urls) -> None:
+        """Drops a copy, whoever is still connected."""
+        await databases.drop(self.admin_url, urls.database)
+
+    async def close(self) -> None:
+        """Drops the templates."""
+        for name in self._made.values():
+            await databases.drop(self.admin_url, name)
+
+    async def _template(self, package: str) -> str:
+        async with self._migrating:
+            if package not in self._made:
+                name = f"t_{self._run}_{package}"
+                urls = await databases.provision(self.admin_url, package, name)
+                self._made[package] = name
+                await asyncio.to_thread(upgrade, package, urls.owner)
+            return self._made[package]
