@@ -3,8 +3,8 @@
 Working time is 07:00-11:30 and 13:30-17:00, Vietnamese time, Monday to Friday without public holidays, plus
 the Saturdays that a yearly government decision swaps for a day off: eight hours a day.
 
-How a limit is counted (working days as the one-stop shops do, Decree 61/2018/NĐ-CP; calendar days by the Civil
-Code 2015, art. 147-148):
+How a limit is counted (working days as the one-stop shops do, Decree 61/2018/NĐ-CP; calendar days by the
+Civil Code 2015, art. 147-148):
 
     hours           working hours: 8 hours from Monday 09:00 end on Tuesday 09:00
     working_days    eight working hours each: 5 days from Monday 09:00 end next Monday 09:00
@@ -59,11 +59,11 @@ class Limit:
 
 @dataclass(frozen=True)
 class WorkingCalendar:
-    """Which days are worked: `holidays` are off, `extra_working_days` are worked though a weekend or a holiday."""
+    """Which days are worked. `extra_working_days` are, though a weekend or a holiday."""
 
     holidays: frozenset[date]
     extra_working_days: frozenset[date] = frozenset()
-    # The ordinals of the working days, ascending; and for each day since FIRST_DAY: is it worked, how many before.
+    # The ordinals of the working days; and for each day since FIRST_DAY: is it worked, how many are before.
     _days: list[int] = field(init=False, repr=False, compare=False)
     _works: bytearray = field(init=False, repr=False, compare=False)
     _before: list[int] = field(init=False, repr=False, compare=False)
@@ -169,7 +169,7 @@ def due_after_supplement(
     asked_at: datetime,
     answered_at: datetime,
 ) -> datetime:
-    """The due time once a supplement came: `extend` pauses the clock, `restart` counts the limit from anew."""
+    """The due time once a supplement came: `extend` pauses the clock, `restart` counts the limit anew."""
     if policy == "restart":
         return due_at(calendar, clock_start(calendar, answered_at), limit)
     return due_after_pause(calendar, due, asked_at, answered_at, limit.unit)

@@ -1,7 +1,7 @@
 """The working calendar as data: the public holidays of `holidays`, and the yearly swaps of the government.
 
 `holidays` knows Vietnam's holidays with their days in lieu and the older swaps; a swap is decided late, often
-in December for January, so the newest stand in `seed/working_day_swaps.csv` (date, kind off | working, source).
+in December for January, so the newest stand in `seed/working_day_swaps.csv` (kind: off | working).
 """
 
 import csv
