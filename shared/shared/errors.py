@@ -141,7 +141,11 @@ class Upstream(HubError):
     status, code, title, retryable = 502, "upstream_invalid", "A remote system failed", True
 
     def __init__(
-        self, message: str | None = None, *, outcome_unknown: bool = False, internal: str | None = None,
+        self,
+        message: str | None = None,
+        *,
+        outcome_unknown: bool = False,
+        internal: str | None = None,
         retry_after_seconds: int | None = None,
     ) -> None:
         super().__init__(message, internal=internal, retry_after_seconds=retry_after_seconds)

@@ -148,6 +148,5 @@ def grant(
 
 
 def _run(sql: str) -> None:
-  x
-    # command each, so scripts go through the simple protocol (see shared.migrating).
+    # Several commands in one text, with colons and percent signs of their own: no parameters, simple protocol.
     op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})

@@ -44,6 +44,11 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value)
 
 
+def canonical(value: Any) -> bytes:
+    """Encode with sorted keys: equal values give equal bytes, for digests."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
 def _walk(value: Any, depth: int) -> None:
     if isinstance(value, str):
         _check_text(value)

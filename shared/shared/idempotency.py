@@ -1,0 +1,99 @@
+"""A repeated POST gets the first answer (kept ≥ 24 h, scoped to the client), in the transaction of its effect.
+
+`claim` inserts the key first: a concurrent repeat waits on the unique index until the first has committed and then
+finds its answer; after 2 s it is told to come back. Only answers of committed transactions (2xx) are kept, because a
+refusal rolls the claim back with everything else.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy.exc import DBAPIError
+
+from shared.db import Transaction
+from shared.errors import Conflict, InvalidRequest
+
+MAX_KEY_LENGTH = 255
+WAIT_MILLISECONDS = 2000
+REPLAYED = "Idempotency-Replayed"
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    """Another body under a key that was used before."""
+
+    code, title = "idempotency_key_reused", "The idempotency key was used for another request"
+
+
+class RequestInProgress(Conflict):
+    """The first request under this key is still running."""
+
+    code, title = "request_in_progress", "The first request with this key is still running"
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A first answer."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def digest(body: bytes) -> str:
+    """What tells one body from another."""
+    return hashlib.sha256(body).hexdigest()
+
+
+async def claim(tx: Transaction, client_id: str, key: str, body_sha256: str) -> Stored | None:
+    """None: the key is ours, go on and `keep` the answer. Otherwise the first answer."""
+    if not key or len(key) > MAX_KEY_LENGTH:
+        raise InvalidRequest(f"An idempotency key has 1 to {MAX_KEY_LENGTH} characters")
+    await tx.execute(f"SET LOCAL lock_timeout = {WAIT_MILLISECONDS}")
+    try:
+        claimed = await tx.execute(
+            "INSERT INTO idempotency (client_id, key, body_sha256, status, answer) "
+            "VALUES (:client_id, :key, :sha, 0, '') ON CONFLICT DO NOTHING",
+            client_id=client_id,
+            key=key,
+            sha=body_sha256,
+        )
+    except DBAPIError as fault:
+        if getattr(fault.orig, "sqlstate", None) == "55P03":
+            raise RequestInProgress(retry_after_seconds=1) from fault
+        raise
+    await tx.execute("SET LOCAL lock_timeout = 0")
+    if claimed:
+        return None
+    row = await tx.row(
+        "SELECT body_sha256, status, answer, headers FROM idempotency WHERE client_id = :client_id AND key = :key",
+        client_id=client_id,
+        key=key,
+    )
+    if row is None:
+        raise RequestInProgress(retry_after_seconds=1)
+    if row["body_sha256"] != body_sha256:
+        raise IdempotencyKeyReused
+    return Stored(row["status"], row["answer"].encode(), row["headers"])
+
+
+async def keep(
+    tx: Transaction,
+    client_id: str,
+    key: str,
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Store the answer under the claimed key, in the same transaction."""
+    await tx.execute(
+        "UPDATE idempotency SET status = :status, answer = :answer, headers = CAST(:headers AS jsonb) "
+        "WHERE client_id = :client_id AND key = :key",
+        status=status,
+        answer=body.decode(),
+        headers=orjson.dumps(dict(headers or {})).decode(),
+        client_id=client_id,
+        key=key,
+    )

@@ -1,0 +1,51 @@
+"""How every process talks to Apache Kafka: one place for the settings that make it lose nothing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+TOPICS = ("lgsp.dossier", "lgsp.identity", "lgsp.payment", "lgsp.sync", "lgsp.ministry")
+PARTITIONS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """Where the brokers are, and the prefix that keeps test runs on one broker apart."""
+
+    bootstrap: str
+    prefix: str = ""
+
+    def topic(self, name: str) -> str:
+        """The topic's name on the broker."""
+        return self.prefix + name
+
+    def group(self, service: str, topic: str) -> str:
+        """One consumer group for each reader: a service on a topic."""
+        return f"{self.prefix}{service}.{topic}"
+
+    def producer(self) -> Any:
+        """Idempotent, acknowledged by all replicas."""
+        return AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=262_144,
+            request_timeout_ms=10_000,
+            retry_backoff_ms=100,
+        )
+
+    def consumer(self, group: str | None, **settings: Any) -> Any:
+        """Commits only what it is told to."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            max_partition_fetch_bytes=2_097_152,
+            **settings,
+        )

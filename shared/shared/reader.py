@@ -1,0 +1,219 @@
+"""The reader's loop: Kafka to handler, at least once from the broker, once in effect.
+
+| what comes                         | what happens                                                         |
+|------------------------------------|----------------------------------------------------------------------|
+| a batch of one partition           | one transaction: inbox, handler, parking; then its offset is committed |
+| not an event                       | parked as poison at once                                             |
+| the handler returns `Park`         | parked with reason and owner; later ones of the dossier behind it    |
+| PostgreSQL away, deadlock          | rolled back, the same batch again                                    |
+| any other exception (a bug)        | rolled back, halved until it stands alone, 5 tries, parked as `hub`  |
+| more than 20 such parks in 5 min   | the reader stops, visibly: then the fault is ours                    |
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from sqlalchemy.exc import DBAPIError
+
+from shared import events, inbox
+from shared.db import Database, Transaction
+from shared.errors import HubError, Overloaded
+from shared.events import Event, MalformedEvent
+from shared.inbox import Handler, Park
+from shared.kafka import PARTITIONS, Kafka
+from shared.telemetry import COUNTERS, GAUGES, log
+
+MAX_RECORDS = 500
+TRIES = 5
+MAX_BUGS, BUG_WINDOW_SECONDS = 20, 300.0
+
+
+class ReaderStopped(Exception):
+    """Too many events failed for a fault of ours: going on would only park the rest."""
+
+
+class ReaderBehind(Overloaded):
+    """Whether an event is missing cannot be said before everything published by then has been read."""
+
+    code, title = "reader_behind", "The reader has not come that far yet"
+
+
+class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """One service on one topic."""
+
+    def __init__(self, database: Database, kafka: Kafka, service: str, topic: str, handler: Handler) -> None:
+        self.topic = topic
+        self._database = database
+        self._kafka = kafka
+        self._group = kafka.group(service, topic)
+        self._handler = handler
+        self._busy = asyncio.Lock()
+        self._bugs: deque[float] = deque()
+        self._consumer: Any = None
+        self._task: asyncio.Task[None] | None = None
+        self.stopped = False
+
+    def start(self) -> None:
+        """Begin reading, in the background."""
+        self._task = asyncio.create_task(self._run(), name=f"reader {self.topic}")
+
+    async def stop(self) -> None:
+        """Finish the batch in hand, then leave the group."""
+        if self._task:
+            async with self._busy:
+                self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Called before a partition is given up: wait until the batch in hand is committed."""
+        async with self._busy:
+            pass
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Nothing to prepare: positions come from the committed offsets."""
+
+    async def has_read_until(self, moment_ms: int) -> bool:
+        """Whether every record published before `moment_ms` (epoch) has been taken in by the group."""
+        if self._consumer is None:
+            return False
+        name = self._kafka.topic(self.topic)
+        partitions = [TopicPartition(name, number) for number in range(PARTITIONS)]
+        at = await self._consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
+        ends = await self._consumer.end_offsets(partitions)
+        for partition in partitions:
+            needed = at[partition].offset if at.get(partition) else ends[partition]
+            if needed > 0 and (await self._consumer.committed(partition) or 0) < needed:
+                return False
+        return True
+
+    async def _run(self) -> None:
+        while not self.stopped:
+            self._consumer = self._kafka.consumer(self._group)
+            self._consumer.subscribe([self._kafka.topic(self.topic)], listener=self)
+            try:
+                await self._consumer.start()
+                await self._read()
+            except (KafkaError, OSError) as fault:
+                log.warning("reader_interrupted", topic=self.topic, fault=repr(fault))
+                await asyncio.sleep(0.5)
+            except ReaderStopped:
+                self.stopped = True
+                GAUGES.reader_stopped.labels(self.topic).set(1)
+                log.critical("reader_stopped", topic=self.topic, bugs=len(self._bugs))
+            finally:
+                with suppress(KafkaError, OSError):
+                    await self._consumer.stop()
+
+    async def _read(self) -> None:
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=500, max_records=MAX_RECORDS)
+            for partition, records in batches.items():
+                async with self._busy:
+                    if partition not in self._consumer.assignment():
+                        continue  # given up meanwhile; its new owner starts from the committed offset
+                    await self._take(partition, records)
+
+    async def _take(self, partition: Any, records: Sequence[Any]) -> None:
+        try:
+            await self._apply(records)
+        except HubError as fault:  # only what passes by itself comes up to here: the database is away
+            log.warning("reader_waits", topic=self.topic, fault=fault.internal or fault.message)
+            self._consumer.seek(partition, records[0].offset)
+            await asyncio.sleep(0.5)
+            return
+        COUNTERS.events_read.labels(self.topic).inc(len(records))
+        try:
+            await self._consumer.commit({partition: records[-1].offset + 1})
+        except (CommitFailedError, IllegalStateError) as fault:
+            # The partition was taken away in between: its new owner reads the batch again and drops the repeats.
+            log.info("reader_offset_not_committed", topic=self.topic, fault=repr(fault))
+
+    async def _apply(self, records: Sequence[Any], tries: int = 1) -> None:
+        try:
+            await self._in_one_transaction(records)
+        except (HubError, asyncio.CancelledError):
+            raise
+        except Exception as fault:
+            if _is_deadlock(fault):
+                await asyncio.sleep(0.02 * tries)
+                await self._apply(records, tries + 1)
+            elif len(records) > 1:
+                middle = len(records) // 2
+                await self._apply(records[:middle])
+                await self._apply(records[middle:])
+            elif tries < TRIES:
+                await asyncio.sleep(0.05 * 2**tries)
+                await self._apply(records, tries + 1)
+            else:
+                await self._park_bug(records[0], fault)
+
+    async def _in_one_transaction(self, records: Sequence[Any]) -> None:
+        batch, poison = _decode(records)
+        async with self._database.transaction() as tx:
+            fresh = await inbox.first_time(tx, [*batch, *(park.event for park in poison)])
+            known = {id(event) for event in fresh}
+            parks = await inbox.apply(tx, self.topic, [e for e in batch if id(e) in known], self._handler)
+            await inbox.park(tx, self.topic, [park for park in poison if id(park.event) in known])
+        for park in [*parks, *poison]:
+            if not park.waiting:
+                COUNTERS.events_parked.labels(self.topic, park.owner).inc()
+                log.warning("event_parked", topic=self.topic, id=park.event.id, owner=park.owner)
+
+    async def _park_bug(self, record: Any, fault: Exception) -> None:
+        COUNTERS.bugs.labels(f"reader {self.topic}").inc()
+        log.error("event_failed", topic=self.topic, offset=record.offset, exc_info=fault)
+        self._count_bug()
+        reason = f"{type(fault).__name__}"
+
+        async def refuse(_tx: Transaction, batch: Sequence[Event]) -> Sequence[Park]:
+            return [Park(event, reason, "hub") for event in batch]
+
+        batch, poison = _decode([record])
+        async with self._database.transaction() as tx:
+            fresh = await inbox.first_time(tx, [*batch, *(park.event for park in poison)])
+            if fresh and batch:
+                await inbox.apply(tx, self.topic, batch, refuse)
+            elif fresh:
+                await inbox.park(tx, self.topic, poison)
+
+    def _count_bug(self) -> None:
+        present = time.monotonic()
+        self._bugs.append(present)
+        while self._bugs and self._bugs[0] < present - BUG_WINDOW_SECONDS:
+            self._bugs.popleft()
+        if len(self._bugs) > MAX_BUGS:
+            raise ReaderStopped
+
+
+def _is_deadlock(fault: Exception) -> bool:
+    """40P01 deadlock, 40001 serialisation, 55P03 lock not available: the same batch passes the next time."""
+    state = getattr(fault.orig if isinstance(fault, DBAPIError) else fault, "sqlstate", None)
+    return state in {"40P01", "40001", "55P03"}
+
+
+def _decode(records: Sequence[Any]) -> tuple[list[Event], list[Park]]:
+    batch: list[Event] = []
+    poison: list[Park] = []
+    for record in records:
+        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+        try:
+            batch.append(events.decode(record.value or b"", headers))
+        except MalformedEvent as fault:
+            poison.append(Park(_husk(record), f"not an event: {fault.internal or fault.message}", "poison"))
+    return batch, poison
+
+
+def _husk(record: Any) -> Event:
+    """Something to park in the place of bytes that are no event, named by where they stand."""
+    key = (record.key or b"").decode("utf-8", "replace").replace("\x00", "")
+    where = f"{record.topic}/{record.partition}/{record.offset}"
+    text = (record.value or b"")[:4096].decode("utf-8", "replace").replace("\x00", "\ufffd")
+    moment = events.moment_of(record.timestamp)
+    return Event(where, "/lgsp/poison", "vn.lgsp.poison.v1", key or where, moment, {"text": text})

@@ -1,0 +1,164 @@
+"""What routes are made of: strict bodies, callers, transactions, declared errors, cursors."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict
+
+from shared import problems, strict_json
+from shared.auth import Caller, TokenVerifier
+from shared.db import Database, Reading, Transaction
+from shared.errors import (
+    Forbidden,
+    HubError,
+    InsufficientScope,
+    InvalidRequest,
+    Overloaded,
+    Unauthenticated,
+)
+
+MAX_PAGE = 500
+_bearer = HTTPBearer(auto_error=False, scheme_name="oauth2", description="Access token of POST /oauth/token")
+
+
+class Body(BaseModel):
+    """Base of every request body: what it does not name is refused (mass assignment, faults row 24)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Answer(BaseModel):
+    """Base of every answer's model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        if not hasattr(self, "_strict"):
+            try:
+                self._strict = strict_json.loads(await self.body())
+            except HubError as refusal:
+                raise problems.RefusedBody(refusal) from refusal
+        return self._strict
+
+
+class StrictRoute(APIRoute):
+    """Reads JSON with the strict decoder instead of the framework's."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        inner = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await inner(_StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+def router(*, tags: list[str], prefix: str = "") -> APIRouter:
+    """A router with strict JSON, on which every route declares the errors all routes share."""
+    common = errors(InvalidRequest, Unauthenticated, InsufficientScope, Overloaded)
+    return APIRouter(prefix=prefix, tags=list(tags), route_class=StrictRoute, responses=common)
+
+
+def errors(*kinds: type[HubError]) -> dict[int | str, dict[str, Any]]:
+    """For `responses=`: what a route can refuse, by status, with the codes in the description."""
+    declared: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        entry = declared.setdefault(
+            kind.status,
+            {
+                "description": "",
+                "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        )
+        entry["description"] = ", ".join(filter(None, [entry["description"], kind.code]))
+    return declared
+
+
+async def current_caller(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    """Who calls. Raises `Unauthenticated`."""
+    if credentials is None:
+        raise Unauthenticated
+    verifier: TokenVerifier = request.app.state.verifier
+    return await verifier.verify(credentials.credentials)
+
+
+def requires(scope: str) -> Any:
+    """`caller: Annotated[Caller, requires("dossier:read")]`."""
+
+    async def scoped(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
+        caller.require_scope(scope)
+        return caller
+
+    return Depends(scoped)
+
+
+def requires_internal() -> Any:
+    """Only a service's own token (audience `lgsp-internal`) opens `/internal/*`."""
+
+    async def internal(
+        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Caller:
+        if credentials is None:
+            raise Unauthenticated
+        verifier: TokenVerifier = request.app.state.internal_verifier
+        return await verifier.verify(credentials.credentials)
+
+    return Depends(internal)
+
+
+async def _transaction(
+    request: Request, caller: Annotated[Caller, Depends(current_caller)]
+) -> AsyncIterator[Transaction]:
+    database: Database = request.app.state.api_database
+    async with database.transaction(caller.agencies) as tx:
+        yield tx
+
+
+async def _reading(
+    request: Request, caller: Annotated[Caller, Depends(current_caller)]
+) -> AsyncIterator[Reading]:
+    database: Database = request.app.state.api_database
+    async with database.reading(caller.agencies) as rx:
+        yield rx
+
+
+# scope="function" is not optional: without it FastAPI answers first and commits afterwards.
+InTransaction = Annotated[Transaction, Depends(_transaction, scope="function")]
+InReading = Annotated[Reading, Depends(_reading, scope="function")]
+PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+
+
+def exchange_id(request: Request) -> str | None:
+    """The gateway's id of this exchange; services keep it on the transition they make."""
+    return request.headers.get("hub-exchange-id")
+
+
+def encode_cursor(*parts: Any) -> str:
+    """An opaque place in a list."""
+    return base64.urlsafe_b64encode(strict_json.dumps(list(parts))).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str | None, length: int) -> list[Any] | None:
+    """The parts of a cursor. Raises `InvalidRequest` for one we did not make."""
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        parts = strict_json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
+    except (HubError, UnicodeEncodeError, binascii.Error, ValueError):
+        parts = None
+    if not isinstance(parts, list) or len(parts) != length:
+        raise InvalidRequest("The cursor is not one of ours")
+    return parts
+
+
+__all__ = ["Answer", "Body", "Forbidden", "InReading", "InTransaction", "errors", "requires", "router"]
