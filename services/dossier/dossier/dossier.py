@@ -1,0 +1,221 @@
+"""The life of a dossier: one table, and the pure function that takes one step of it.
+
+The ten national statuses are the states (their numbers are `TrangThaiHoSo` on the wire). Identity and payment
+are facts beside the state that guard its arrows; they are folded by `dossier.fact`. Which action changes what
+besides the status stands in `dossier.effect`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from dossier.effect import EFFECTS, no_effect
+from dossier.record import STATUS_NAMES, Command, Dossier, Status, Step, Terms
+from dossier.refusal import (
+    ActionNotForRole,
+    ChargeOpen,
+    ExtensionNotAllowed,
+    IdentityPending,
+    IdentityReasonRequired,
+    LegalExceptionRequired,
+    TimeGoesBack,
+    TransitionNotAllowed,
+)
+from shared.errors import FieldError, InsufficientScope, InvalidRequest, PreconditionFailed
+
+AHEAD = timedelta(minutes=5)
+"""How far `at` may lie ahead of the hub's clock."""
+BACK = timedelta(hours=1)
+"""How far `at` may lie back without scope `dossier:import`."""
+
+Guard = Callable[[Dossier, Command, datetime], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """One row of the life. `target`: a status, `_STAY`, or `_BACK` to where the dossier came from."""
+
+    action: str
+    event: str
+    sources: frozenset[int]
+    target: int
+    roles: frozenset[str]
+    guards: tuple[Guard, ...]
+
+
+def _needs(field: str) -> Guard:
+    def guard(_dossier: Dossier, command: Command, _at: datetime) -> None:
+        if not _given(command, field):
+            raise InvalidRequest(errors=[FieldError(f"/{field}", "is required for this action")])
+
+    return guard
+
+
+def _given(command: Command, field: str) -> bool:
+    return bool(command.documents if field == "result" else getattr(command, field))
+
+
+def _once(dossier: Dossier, command: Command, _at: datetime) -> None:
+    if dossier.supplements and not command.legal_exception:
+        raise LegalExceptionRequired
+
+
+def _extension_allowed(dossier: Dossier, command: Command, at: datetime) -> None:
+    if dossier.is_extended:
+        raise ExtensionNotAllowed("The due time was extended before; that is possible once")
+    if dossier.due_at is None:
+        raise ExtensionNotAllowed("The dossier has no due time")
+    if command.new_due_at is not None and command.new_due_at <= dossier.due_at:
+        raise InvalidRequest(errors=[FieldError("/new_due_at", "must be later than the due time")])
+    if at > dossier.due_at - timedelta(days=1):
+        raise ExtensionNotAllowed("The due time can be extended until a day before it")
+
+
+def _result_or_reason(_dossier: Dossier, command: Command, _at: datetime) -> None:
+    if not command.documents and not command.reason:
+        raise InvalidRequest(errors=[FieldError("/result", "result documents or a reason are required")])
+
+
+def _identity_settled(dossier: Dossier, command: Command, _at: datetime) -> None:
+    if dossier.identity_outcome == "pending":
+        raise IdentityPending
+    if dossier.identity_outcome not in ("match", "not_required") and not command.identity_reason:
+        raise IdentityReasonRequired
+
+
+def _none_open(dossier: Dossier, _command: Command, _at: datetime) -> None:
+    if any(charge.is_open for charge in dossier.charges):
+        raise ChargeOpen
+
+
+_BACK, _STAY = 0, -1
+_DESK = frozenset({"desk"})
+_OFFICE = frozenset({"desk", "ministry"})
+_FILER = frozenset({"portal", "desk"})
+_HUB = frozenset({"hub"})
+_WHY, _FEES, _NEW_DUE_AT, _RESULT = (_needs(it) for it in ("reason", "fees", "new_due_at", "result"))
+
+
+def _arrow(
+    action: str, event: str, sources: set[int], target: int, roles: frozenset[str], *guards: Guard
+) -> Arrow:
+    return Arrow(action, event, frozenset(sources), target, roles, guards)
+
+
+SUBMITTERS = _FILER
+# `submit` (nothing → 1, portal and desk) has no row: it makes a dossier instead of changing one.
+LIFE: dict[str, Arrow] = {
+    arrow.action: arrow
+    for arrow in (
+        #      action                event                   from                to     who      guards
+        _arrow("receive",            "received",             {1},                2,     _OFFICE),
+        _arrow("refuse",             "refused",              {1},                3,     _DESK,   _WHY),
+        _arrow("start",              "started",              {2},                4,     _OFFICE),
+        _arrow("request_supplement", "supplement_requested", {1, 2, 4},          5,     _OFFICE, _WHY, _once),
+        _arrow("supplement",         "supplemented",         {5},                _BACK, _FILER),
+        _arrow("request_payment",    "payment_requested",    {1, 2, 4},          6,     _OFFICE, _FEES),
+        _arrow("settle",             "settled",              {6},                _BACK, _HUB,    _none_open),
+        _arrow("withdraw",           "withdrawn",            {1, 2, 4, 5, 6, 8}, 7,     _FILER,  _WHY),
+        _arrow("stop",               "stopped",              {2, 4, 5},          8,     _OFFICE, _WHY),
+        _arrow("resume",             "resumed",              {8},                4,     _OFFICE, _WHY),
+        _arrow("extend",             "extended",             {2, 4},             _STAY, _DESK,   _WHY,
+               _NEW_DUE_AT, _extension_allowed),
+        _arrow("finish",             "finished",             {2, 4},             9,     _OFFICE,
+               _result_or_reason, _identity_settled, _none_open),
+        _arrow("return_result",      "returned",             {9},                10,    _DESK),
+        _arrow("attach_result",      "result_attached",      {9, 10},            _STAY, _OFFICE, _RESULT),
+    )
+}  # fmt: skip
+
+_ONLY_WITH = {
+    "fees": ("request_payment",),
+    "result": ("finish", "attach_result"),
+    "new_due_at": ("extend",),
+    "identity_reason": ("finish",),
+    "legal_exception": ("request_supplement",),
+}
+
+
+def allowed_actions(status: Status) -> list[str]:
+    """What callers may ask for in `status`, in the table's order."""
+    return [a.action for a in LIFE.values() if status in a.sources and a.roles is not _HUB]
+
+
+def take(dossier: Dossier, command: Command, terms: Terms) -> Step:
+    """One step of the life. Raises the error of the first rule that says no, in this order.
+
+    Unknown action and fields foreign to it (422), role (403), expected version (412), status (409),
+    time (403, 409, 422), the arrow's guards.
+    """
+    arrow = LIFE.get(command.action)
+    if arrow is None:
+        raise InvalidRequest(errors=[FieldError("/action", "is not a known action")])
+    _refuse_foreign_fields(command)
+    if command.role not in arrow.roles:
+        raise ActionNotForRole
+    if command.expected_version is not None and not (
+        dossier.transition_version <= command.expected_version <= dossier.version
+    ):
+        raise PreconditionFailed(version=dossier.version)
+    _check_status(dossier, arrow)
+    at = action_time(dossier.last_at, command)
+    for guard in arrow.guards:
+        guard(dossier, command, at)
+    status = _target(dossier, arrow)
+    moved = replace(
+        dossier, status=status, version=dossier.version + 1, transition_version=dossier.version + 1,
+        last_at=at, last_reason=command.reason or dossier.last_reason,
+        has_digitised=dossier.has_digitised or any(a.get("digitised") for a in command.attachments),
+    )  # fmt: skip
+    after = EFFECTS.get(command.action, no_effect)(moved, dossier, command, terms)
+    return Step(
+        after, command.action, arrow.event, dossier.status, at, dossier.due_at, True, command.reason,
+        command.actor, command.documents, command.fees, command.attachments,
+    )  # fmt: skip
+
+
+def action_time(last_at: datetime | None, command: Command) -> datetime:
+    """The action's time, checked: not before the last action, not ahead, old ones only for an import."""
+    if command.at is None:
+        # The last action may lie up to five minutes ahead of us.
+        return command.now if last_at is None else max(command.now, last_at)
+    if command.at > command.now + AHEAD:
+        raise InvalidRequest(errors=[FieldError("/at", "lies more than 5 minutes ahead")])
+    if last_at is not None and command.at < last_at:
+        raise TimeGoesBack
+    if command.at < command.now - BACK and not command.may_import:
+        raise InsufficientScope("A time more than an hour back needs scope dossier:import")
+    return command.at
+
+
+def _refuse_foreign_fields(command: Command) -> None:
+    foreign = [
+        FieldError(f"/{name}", "does not belong to this action")
+        for name, actions in _ONLY_WITH.items()
+        if command.action not in actions and _given(command, name)
+    ]
+    if foreign:
+        raise InvalidRequest(errors=foreign)
+
+
+def _check_status(dossier: Dossier, arrow: Arrow) -> None:
+    if dossier.status in arrow.sources:
+        return
+    if arrow.action == "finish" and dossier.back_to in arrow.sources:
+        # What keeps it from ending is the open charge: once that is paid, the same action passes.
+        _none_open(dossier, Command("finish", "", dossier.last_at), dossier.last_at)
+    allowed = allowed_actions(dossier.status)
+    raise TransitionNotAllowed(
+        f"{arrow.action} is not allowed in status {STATUS_NAMES[dossier.status]}; "
+        f"allowed: {', '.join(allowed) or 'nothing'}",
+        allowed=allowed,
+    )
+
+
+def _target(dossier: Dossier, arrow: Arrow) -> Status:
+    if arrow.target == _STAY:
+        return dossier.status
+    if arrow.target == _BACK:
+        assert dossier.back_to is not None
+        return dossier.back_to
+    return Status(arrow.target)

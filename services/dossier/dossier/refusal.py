@@ -1,0 +1,81 @@
+"""Why an action is refused: each error states the fact, its code is part of the contract (`api.md`)."""
+
+from shared.errors import BadRequest, Conflict, Forbidden
+
+
+class ActionNotForRole(Forbidden):
+    """The token's role may not take this action."""
+
+    code, title = "action_not_for_role", "This action is not for the caller's role"
+
+
+class TransitionNotAllowed(Conflict):
+    """The status has no such arrow; `allowed` names those it has."""
+
+    code, title = "transition_not_allowed", "The dossier's status does not allow this action"
+
+
+class TimeGoesBack(Conflict):
+    """An action would lie before the last one."""
+
+    code, title = "time_goes_back", "The action would lie before the last one"
+
+
+class IdentityPending(Conflict):
+    """The register has not answered yet."""
+
+    code, title = "identity_pending", "The applicant's identity is still being verified"
+
+
+class IdentityReasonRequired(Conflict):
+    """The identity does not match and nobody said why that is acceptable."""
+
+    code, title = "identity_reason_required", "The identity is not confirmed: an identity_reason is needed"
+
+
+class ChargeOpen(Conflict):
+    """Something is still to be paid."""
+
+    code, title = "charge_open", "A requested payment is still open"
+
+
+class LegalExceptionRequired(Conflict):
+    """A supplement is asked for once; a second time needs a legal exception."""
+
+    code, title = "legal_exception_required", "A second supplement needs a legal_exception"
+
+
+class ExtensionNotAllowed(Conflict):
+    """Extended before, no due time, or less than a day before it."""
+
+    code, title = "extension_not_allowed", "The due time cannot be extended"
+
+
+class ExternalReferenceTaken(Conflict):
+    """The client has filed a dossier under this reference before; `Location` names it."""
+
+    code, title = "external_reference_taken", "A dossier with this external_reference exists already"
+
+
+class ProcedureNotValid(Conflict):
+    """The procedure is unknown, not valid on the day of submission, or not performed by the agency."""
+
+    code, title = "procedure_not_valid", "The agency does not perform this procedure on that day"
+
+
+class AgencyNotValid(Conflict):
+    """The agency is unknown or not valid on the day of submission."""
+
+    code, title = "agency_not_valid", "The agency does not exist on that day"
+
+
+class PurposeRequired(BadRequest):
+    """Personal data is read for a purpose, and the purpose is logged."""
+
+    code, title = "purpose_required", "A search by person needs the header Hub-Purpose"
+
+
+class AlreadyRated(Conflict):
+    """A dossier is rated once."""
+
+    code, title = "already_rated", "The dossier is rated already"

@@ -1,0 +1,213 @@
+"""Tables dossier and transition as the use cases need them: locked state in, changes out, many at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from dossier import view
+from dossier.charge import Charge
+from dossier.record import Dossier, Status, Step, Supplement
+from shared import outbox, strict_json
+from shared.db import Transaction
+from shared.events import new_event
+
+SOURCE = "/lgsp/dossier"
+TOPIC = "lgsp.dossier"
+
+STATE = """code, agency_code, procedure_code, procedure_version, channel, status, back_to, version,
+  transition_version, last_at, submitted_at, received_at, due_at, finished_at, returned_at, refused_at,
+  identity_outcome, is_extended, has_digitised, has_electronic_result, detail"""
+"""The columns `a_dossier` needs."""
+
+_LOCK = f"SELECT {STATE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"  # noqa: S608
+
+# (column, type, value): what a change may alter.
+_CHANGES = (
+    ("status", "smallint", lambda it: int(it.status)),
+    ("back_to", "smallint", lambda it: None if it.back_to is None else int(it.back_to)),
+    ("version", "int", lambda it: it.version),
+    ("transition_version", "int", lambda it: it.transition_version),
+    ("last_at", "timestamptz", lambda it: it.last_at),
+    ("received_at", "timestamptz", lambda it: it.received_at),
+    ("due_at", "timestamptz", lambda it: it.due_at),
+    ("finished_at", "timestamptz", lambda it: it.finished_at),
+    ("returned_at", "timestamptz", lambda it: it.returned_at),
+    ("refused_at", "timestamptz", lambda it: it.refused_at),
+    ("identity_outcome", "text", lambda it: it.identity_outcome),
+    ("is_extended", "boolean", lambda it: it.is_extended),
+    ("has_digitised", "boolean", lambda it: it.has_digitised),
+    ("has_electronic_result", "boolean", lambda it: it.has_electronic_result),
+    ("detail", "text", lambda it: _detail(it)),
+)
+_UPDATE = """
+UPDATE dossier d SET {assignments}
+FROM unnest($1::text[], {parameters}) AS n(code, {columns}) WHERE d.code = n.code
+""".format(
+    assignments=", ".join(
+        f"{name} = n.{name}::jsonb" if name == "detail" else f"{name} = n.{name}" for name, _, _ in _CHANGES
+    ),
+    parameters=", ".join(f"${i}::{kind}[]" for i, (_, kind, _) in enumerate(_CHANGES, 2)),
+    columns=", ".join(name for name, _, _ in _CHANGES),
+)  # noqa: S608 - names of columns from the table above
+_ATTACH = """
+UPDATE dossier d SET attachments = d.attachments || n.added::jsonb
+FROM unnest($1::text[], $2::text[]) AS n(code, added) WHERE d.code = n.code
+"""
+_TRANSITIONS = """
+INSERT INTO transition (code, version, agency_code, action, from_status, to_status, at, recorded_at, reason, actor,
+                        client_id, exchange_id, due_before, due_after, detail)
+SELECT code, version, agency_code, action, from_status, to_status, at, $16, reason, actor::jsonb,
+       client_id, exchange_id, due_before, due_after, detail::jsonb
+FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::timestamptz[],
+            $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[],
+            $15::int[])
+  AS n(code, version, agency_code, action, from_status, to_status, at, reason, actor, client_id, exchange_id,
+       due_before, due_after, detail, number)
+ORDER BY number
+"""
+
+
+class Change(NamedTuple):
+    """A step and who made it: the client (or the reader's topic) and the exchange it came with."""
+
+    step: Step
+    client_id: str
+    exchange_id: str | None
+
+
+async def lock(tx: Transaction, codes: Sequence[str]) -> dict[str, Dossier]:
+    """Lock the dossiers the transaction may see, in code order."""
+    rows = await tx.raw.fetch(_LOCK, list(codes))
+    return {row["code"]: a_dossier(row) for row in rows}
+
+
+async def save(tx: Transaction, changes: Sequence[Change], recorded_at: datetime) -> None:
+    """Write what changed: the dossiers as the last step of each left them, the transitions, one event per step."""
+    if not changes:
+        return
+    last = {change.step.after.code: change.step.after for change in changes}
+    await tx.raw.execute(_UPDATE, list(last), *([value(it) for it in last.values()] for _, _, value in _CHANGES))
+    added: dict[str, list[dict[str, Any]]] = {}
+    for change in changes:
+        if change.step.attachments:
+            added.setdefault(change.step.after.code, []).extend(change.step.attachments)
+    if added:
+        await tx.raw.execute(_ATTACH, list(added), [_json(papers) for papers in added.values()])
+    await _save_transitions(tx, [change for change in changes if change.step.is_transition], recorded_at)
+    await outbox.publish(
+        tx,
+        TOPIC,
+        [
+            new_event(
+                SOURCE,
+                f"vn.lgsp.dossier.{change.step.event}.v1",
+                change.step.after.code,
+                change.step.at,
+                view.step_data(change.step, recorded_at),
+                change.step.after.version,
+            )
+            for change in changes
+        ],
+    )
+
+
+async def _save_transitions(tx: Transaction, changes: Sequence[Change], recorded_at: datetime) -> None:
+    if not changes:
+        return
+    steps = [change.step for change in changes]
+    await tx.raw.execute(
+        _TRANSITIONS,
+        [step.after.code for step in steps],
+        [step.after.version for step in steps],
+        [step.after.agency_code for step in steps],
+        [step.action for step in steps],
+        [int(step.from_status) for step in steps],
+        [int(step.after.status) for step in steps],
+        [step.at for step in steps],
+        [step.reason for step in steps],
+        [None if step.actor is None else _json(step.actor) for step in steps],
+        [change.client_id for change in changes],
+        [change.exchange_id for change in changes],
+        [step.due_before for step in steps],
+        [step.after.due_at for step in steps],
+        [_transition_detail(step) for step in steps],
+        list(range(len(steps))),
+        recorded_at,
+    )
+
+
+def a_dossier(row: Mapping[str, Any]) -> Dossier:
+    """The rules' record from the columns of `STATE`."""
+    detail = row["detail"]
+    return Dossier(
+        code=row["code"],
+        agency_code=row["agency_code"],
+        procedure_code=row["procedure_code"],
+        procedure_version=row["procedure_version"],
+        channel=row["channel"],
+        status=Status(row["status"]),
+        version=row["version"],
+        transition_version=row["transition_version"],
+        last_at=row["last_at"],
+        submitted_at=row["submitted_at"],
+        identity_outcome=row["identity_outcome"],
+        back_to=None if row["back_to"] is None else Status(row["back_to"]),
+        received_at=row["received_at"],
+        due_at=row["due_at"],
+        finished_at=row["finished_at"],
+        returned_at=row["returned_at"],
+        refused_at=row["refused_at"],
+        identity=detail.get("identity"),
+        identity_reason=detail.get("identity_reason"),
+        is_extended=row["is_extended"],
+        has_digitised=row["has_digitised"],
+        has_electronic_result=row["has_electronic_result"],
+        charges=tuple(_a_charge(it) for it in detail.get("charges", ())),
+        supplements=tuple(_a_supplement(it) for it in detail.get("supplements", ())),
+        results=tuple(detail.get("results", ())),
+        last_reason=detail.get("last_reason"),
+    )
+
+
+def _detail(it: Dossier) -> str:
+    """What is kept in jsonb; members without a value are left out."""
+    members = {
+        "identity": it.identity,
+        "identity_reason": it.identity_reason,
+        "charges": [_members(charge) for charge in it.charges],
+        "supplements": [_members(supplement) for supplement in it.supplements],
+        "results": it.results,
+        "last_reason": it.last_reason,
+    }
+    return _json({name: value for name, value in members.items() if value})
+
+
+def _transition_detail(step: Step) -> str | None:
+    members = {"documents": step.documents, "fees": step.fees, "attachments": step.attachments}
+    given = {name: value for name, value in members.items() if value}
+    return _json(given) if given else None
+
+
+def _members(entry: Charge | Supplement) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in fields(entry)}
+
+
+def _a_charge(members: Mapping[str, Any]) -> Charge:
+    return Charge(
+        **{**members, "lines": tuple(members["lines"]), "at": _time(members["at"]),
+           "paid_at": _time(members["paid_at"])}
+    )  # fmt: skip
+
+
+def _a_supplement(members: Mapping[str, Any]) -> Supplement:
+    times = ("requested_at", "due_before", "answered_at", "due_after")
+    return Supplement(**{**members, **{name: _time(members[name]) for name in times}})
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _json(value: Any) -> str:
+    return strict_json.dumps(value).decode()
