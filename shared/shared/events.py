@@ -47,6 +47,8 @@ class Event:
     traceparent: str | None = None
     extensions: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    published_at: datetime | None = None
+    """The Kafka record's own timestamp, on events a reader took in."""
 
     @property
     def origin(self) -> str:
@@ -96,7 +98,9 @@ def encode(event: Event) -> bytes:
     return value
 
 
-def decode(value: bytes, headers: Mapping[str, str] | None = None) -> Event:
+def decode(
+    value: bytes, headers: Mapping[str, str] | None = None, published_at: datetime | None = None
+) -> Event:
     """The event in a Kafka record. Raises `MalformedEvent`."""
     try:
         # What is on the topics was checked when it was accepted; here only speed and shape matter.
@@ -113,6 +117,7 @@ def decode(value: bytes, headers: Mapping[str, str] | None = None) -> Event:
             traceparent=envelope.get("traceparent"),
             extensions={k: v for k, v in envelope.items() if k not in _CONTEXT and k != "datacontenttype"},
             headers=dict(headers or {}),
+            published_at=published_at,
         )
     except (HubError, AttributeError, KeyError, TypeError, ValueError) as fault:
         raise MalformedEvent(internal=repr(fault)) from fault

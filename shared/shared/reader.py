@@ -26,7 +26,7 @@ from shared.db import Database, Transaction
 from shared.errors import HubError, Overloaded
 from shared.events import Event, MalformedEvent
 from shared.inbox import Handler, Park
-from shared.kafka import PARTITIONS, Kafka
+from shared.kafka import Kafka
 from shared.telemetry import COUNTERS, GAUGES, log
 
 MAX_RECORDS = 500
@@ -84,7 +84,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         if self._consumer is None:
             return False
         name = self._kafka.topic(self.topic)
-        partitions = [TopicPartition(name, number) for number in range(PARTITIONS)]
+        partitions = [TopicPartition(name, number) for number in self._consumer.partitions_for_topic(name) or ()]
         at = await self._consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
         ends = await self._consumer.end_offsets(partitions)
         for partition in partitions:
@@ -204,7 +204,8 @@ def _decode(records: Sequence[Any]) -> tuple[list[Event], list[Park]]:
     for record in records:
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
         try:
-            batch.append(events.decode(record.value or b"", headers))
+            published_at = events.moment_of(record.timestamp)
+            batch.append(events.decode(record.value or b"", headers, published_at))
         except MalformedEvent as fault:
             poison.append(Park(_husk(record), f"not an event: {fault.internal or fault.message}", "poison"))
     return batch, poison
