@@ -13,7 +13,7 @@ from typing import Any, Literal
 import httpx2
 
 from shared import strict_json
-from shared.errors import HubError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from shared.errors import HubError, Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from shared.telemetry import COUNTERS, GAUGES
 
 BreakerState = Literal["closed", "open", "half_open"]
@@ -129,8 +129,13 @@ class Peer:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
+        check: Callable[[Answer], object] | None = None,
     ) -> Answer:
-        """One call. The deadline covers all of it, waiting for a place included."""
+        """One call. The deadline covers all of it, waiting for a place included.
+
+        `check` looks at an answer below 500 and raises an `Upstream` error for what cannot be one (an HTML page
+        with status 200): that counts as a failure for the breaker, which a success before it would have reset.
+        """
         sent_headers = dict(headers or {})
         if json is not None:
             content = strict_json.dumps(json)
@@ -154,6 +159,12 @@ class Peer:
         if answer.status >= 500 or answer.status == 429:
             self._failed("error")
         else:
+            try:
+                if check is not None:
+                    check(answer)
+            except Upstream:
+                self._failed("nonsense")
+                raise
             self.breaker.succeeded()
             GAUGES.breaker_open.labels(self.name).set(0)
             COUNTERS.peer_calls.labels(self.name, "ok").inc()
@@ -163,9 +174,7 @@ class Peer:
         """Close the pool."""
         await self._client.aclose()
 
-    async def _exchange(
-        self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
-    ) -> Answer:
+    async def _exchange(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
             async with self._client.stream(method, path, content=content, headers=headers) as response:
                 return Answer(response.status_code, response.headers, await self._read(response))
