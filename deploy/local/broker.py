@@ -48,14 +48,18 @@ class Broker:
     bootstrap: str
 
 
+def have_jars() -> bool:
+    """True when the jars of the pom as it stands are there, complete."""
+    complete = LIBS / "complete"
+    return complete.exists() and complete.read_text() == _pom()
+
+
 def fetch_jars() -> None:
     """Fetches the jars when they are not there yet, whole or not at all."""
-    if (LIBS / "complete").exists() and (LIBS / "complete").read_text() == _pom():
+    if have_jars():
         return
     if shutil.which("mvn") is None:
-        raise StackError(
-            "Kafka's jars are missing and so is Maven, which fetches them: install the package `maven`."
-        )
+        raise StackError("Kafka's jars are missing and so is Maven, which fetches them: install the package `maven`.")
     scratch = LIBS.with_name("libs.new")
     shutil.rmtree(scratch, ignore_errors=True)
     command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]
@@ -68,9 +72,7 @@ def fetch_jars() -> None:
     )
     if fetched.returncode != 0:
         lines = [line for line in fetched.stdout.splitlines() if "ERROR" in line] or ["no reason given"]
-        raise StackError(
-            f"Maven could not fetch Kafka's jars ({lines[0][:200]}): look at the network and try again."
-        )
+        raise StackError(f"Maven could not fetch Kafka's jars ({lines[0][:200]}): look at the network and try again.")
     (scratch / "complete").write_text(_pom())
     shutil.rmtree(LIBS, ignore_errors=True)
     scratch.rename(LIBS)

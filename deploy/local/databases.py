@@ -41,15 +41,12 @@ def urls_of(admin_url: str, package: str, database: str | None = None) -> Urls:
     """The three URLs of a service's database; nothing is made."""
     name = database or package
     addresses = [
-        _with(admin_url, f"{package}_{role}", password_of(admin_url, f"{package}_{role}"), name)
-        for role in ROLES
+        _with(admin_url, f"{package}_{role}", password_of(admin_url, f"{package}_{role}"), name) for role in ROLES
     ]
     return Urls(name, *addresses)
 
 
-async def provision(
-    admin_url: str, package: str, database: str | None = None, template: str | None = None
-) -> Urls:
+async def provision(admin_url: str, package: str, database: str | None = None, template: str | None = None) -> Urls:
     """Makes roles and database where they are missing and closes the database to everybody else.
 
     With `template` the new database is a copy of that one; nobody may be connected to it then.
@@ -131,9 +128,7 @@ def _with(url: str, user: str, password: str, database: str) -> str:
     """The URL with another user, password and database."""
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(
-        (parts.scheme, f"{quote(user)}:{quote(password)}@{place}", f"/{database}", parts.query, "")
-    )
+    return urlunsplit((parts.scheme, f"{quote(user)}:{quote(password)}@{place}", f"/{database}", parts.query, ""))
 
 
 def _name(identifier: str | None) -> str:

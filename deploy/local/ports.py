@@ -32,9 +32,7 @@ def a_free_port(taken: set[int] | None = None) -> int:
         if port not in taken and is_free(port):
             taken.add(port)
             return port
-    raise StackError(
-        "No free port was found between 20000 and 32000: end some of the programs that listen there."
-    )
+    raise StackError("No free port was found between 20000 and 32000: end some of the programs that listen there.")
 
 
 def holder_of(port: int) -> str:
@@ -42,12 +40,7 @@ def holder_of(port: int) -> str:
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             address = connection.laddr
-            if (
-                connection.status == psutil.CONN_LISTEN
-                and address
-                and address.port == port
-                and connection.pid
-            ):
+            if connection.status == psutil.CONN_LISTEN and address and address.port == port and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     return "another program"
 

@@ -112,9 +112,14 @@ def end_leftovers(data: Path) -> None:
         (data / "postmaster.pid").unlink()
 
 
+def homes(folder: Path) -> tuple[Path, Path]:
+    """Where the cluster of `folder` may be: there, or in its stand-in under /var/tmp."""
+    return folder, _fallback(folder)
+
+
 def erase(folder: Path) -> None:
     """Removes the cluster, also where it had to move away from `folder`."""
-    for home in (folder, _fallback(folder)):
+    for home in homes(folder):
         end_leftovers(home / "data")
         shutil.rmtree(home, ignore_errors=True)
 
@@ -150,9 +155,7 @@ def _run_as(account: Account | None, command: list[str], folder: Path) -> subpro
     """Runs a short command as the unprivileged user."""
     environment = process.base_environment()
     if account is None:
-        return subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return subprocess.run(
         command,
         cwd=folder,
@@ -181,16 +184,12 @@ def _reachable_home(folder: Path, account: Account | None) -> Path:
         return folder
     home = _fallback(folder)
     marker = folder / "moved-to"
-    if (
-        not marker.exists()
-    ):  # the stack's folder is new: what another one left under this name is not its data
+    if not marker.exists():  # the stack's folder is new: what another one left under this name is not its data
         end_leftovers(home / "data")
         shutil.rmtree(home, ignore_errors=True)
     home.mkdir(mode=0o700, exist_ok=True)
     if home.stat().st_uid not in (account.uid, os.geteuid()) or home.is_symlink():
-        raise StackError(
-            f"The folder {home} belongs to somebody else: remove it, or choose another folder with --dir."
-        )
+        raise StackError(f"The folder {home} belongs to somebody else: remove it, or choose another folder with --dir.")
     os.chown(home, account.uid, account.gid)
     marker.write_text(f"{home}\n")
     return home
@@ -212,10 +211,7 @@ def _reachable_binaries(home: Path, account: Account | None) -> Path:
 
 def _can(account: Account, test: str, path: Path) -> bool:
     """Asks the system itself, as that user: mount options and access lists count too."""
-    return (
-        _run_as(account, ["/bin/sh", "-c", 'test "$1" "$2"', "sh", test, str(path)], Path("/")).returncode
-        == 0
-    )
+    return _run_as(account, ["/bin/sh", "-c", 'test "$1" "$2"', "sh", test, str(path)], Path("/")).returncode == 0
 
 
 def _fallback(folder: Path) -> Path:

@@ -26,9 +26,7 @@ async def in_process(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 async def served(app: FastAPI, port: int | None = None) -> AsyncIterator[str]:
     """The base URL of the app on a loopback port, in this event loop."""
     port = port or a_free_port()
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="on"
-    )
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="on")
     server = _Server(config)
     task = asyncio.create_task(server.serve())
     try:
