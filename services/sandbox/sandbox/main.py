@@ -1,0 +1,91 @@
+"""Wires the sandbox: the national systems on one machine, for demos and tests, never in production."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from shared import problems, service
+
+from . import api
+from .api import NationalSystems
+from .connection import CuttableProtocol
+from .faults import Behaviour, PaymentSwitches, PopulationSwitches, PortalSwitches
+from .payment_platform import PaymentPlatform
+from .payment_platform_payer import Payer
+from .population import Population
+from .portal import Portal
+from .settings import Settings
+from .store import Store
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its store is opened here and closed when the application ends."""
+    systems = open_systems(settings)
+    payer = Payer(
+        systems.payment,
+        callback_url=settings.callback_url,
+        concurrency=settings.callback_concurrency,
+        tries=settings.callback_tries,
+        seconds=settings.callback_timeout_seconds,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        paying = asyncio.create_task(payer.run())
+        yield
+        paying.cancel()
+        with suppress(asyncio.CancelledError):
+            await paying
+        systems.store.close()
+
+    app = FastAPI(title="LGSP Hub sandbox: the national systems", version="1", lifespan=lifespan)
+    app.state.systems = systems
+    problems.install(app)
+    app.include_router(api.router)
+    app.include_router(api.operations)
+    for system in (systems.portal, systems.payment, systems.population):
+        # Plain Starlette routes in front: the wires are not part of the OpenAPI document, and they are hot.
+        app.router.routes[:0] = system.routes()
+    return app
+
+
+def open_systems(settings: Settings) -> NationalSystems:
+    """The three systems on one store."""
+    store, seed = Store(settings.sandbox_file), settings.sandbox_seed
+    return NationalSystems(
+        store=store,
+        portal=Portal(
+            store,
+            Behaviour("portal", PortalSwitches(), seed, store),
+            username=settings.portal_username,
+            password=settings.portal_password.get_secret_value(),
+            session_seconds=settings.portal_session_seconds,
+        ),
+        payment=PaymentPlatform(
+            store,
+            Behaviour("payment", PaymentSwitches(), seed, store),
+            partner_code=settings.platform_partner_code,
+            secret=settings.platform_secret.get_secret_value(),
+            payer_ms=settings.payer_milliseconds,
+        ),
+        population=Population(
+            store,
+            Behaviour("population", PopulationSwitches(), seed, store),
+            username=settings.register_username,
+            secret=settings.register_secret.get_secret_value(),
+            skew_seconds=settings.register_skew_seconds,
+        ),
+    )
+
+
+def build() -> FastAPI:
+    """The application with the settings of the environment."""
+    return create_app(Settings())
+
+
+def serve() -> None:
+    """Run until told to stop."""
+    settings = Settings()
+    service.serve(create_app(settings), settings, http=CuttableProtocol)
