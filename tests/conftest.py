@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
+import structlog
 from fastapi import FastAPI
 
 from deploy.local import topics
@@ -26,6 +27,8 @@ for _name in [name for name in os.environ if name.startswith("HUB_")]:
 def pytest_configure() -> None:
     """Closes the outside world before any test is collected."""
     loopback.confine()
+    # structlog's default renderer prints every local variable of a traceback: seconds for each expected failure.
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
 
 
 @pytest.fixture(scope="session")

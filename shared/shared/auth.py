@@ -15,7 +15,8 @@ import httpx2
 import uuid_utils
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import JWKRegistry, Key, KeySet
+from joserfc.jwk import JWKRegistry, Key
+from joserfc.jws import extract_compact
 
 from shared import strict_json
 from shared.errors import (
@@ -53,9 +54,7 @@ class Caller:
 
     def covers(self, agency_code: str) -> bool:
         """`H08` covers `H08` and `H08.*`; `*` covers all."""
-        return any(
-            own == "*" or agency_code == own or agency_code.startswith(own + ".") for own in self.agencies
-        )
+        return any(own in {"*", agency_code} or agency_code.startswith(own + ".") for own in self.agencies)
 
     def require_agency(self, agency_code: str) -> None:
         """Raises `AgencyNotPermitted`."""
@@ -150,12 +149,8 @@ class TokenVerifier:
         if len(token) > MAX_TOKEN_BYTES:
             raise _refused("too long")
         try:
-            header = jwt.decode_header(token) if hasattr(jwt, "decode_header") else _header_of(token)
-            if (
-                header.get("alg") not in ALGORITHMS
-                or header.get("typ") != "at+jwt"
-                or _KEY_HEADERS & set(header)
-            ):
+            header = extract_compact(token.encode()).headers()
+            if header.get("alg") not in ALGORITHMS or header.get("typ") != "at+jwt" or _KEY_HEADERS & set(header):
                 raise _refused("header")
             kid = header.get("kid")
             if not isinstance(kid, str):
@@ -236,14 +231,5 @@ class InternalToken:
         return jwt.encode({"alg": "ES256", "kid": self._kid}, claims, self._key)
 
 
-def _header_of(token: str) -> dict[str, Any]:
-    from joserfc.jws import extract_compact  # noqa: PLC0415 - only where the newer name is missing
-
-    return dict(extract_compact(token.encode()).headers())
-
-
 def _refused(reason: str) -> Unauthenticated:
     return Unauthenticated(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}, internal=reason)
-
-
-__all__ = ["ALGORITHMS", "Caller", "InternalToken", "JwksSource", "KeySet", "TokenVerifier"]

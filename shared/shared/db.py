@@ -22,9 +22,7 @@ ALL_AGENCIES = ("*",)
 _CONNECT_SECONDS = 2.0
 _POOL_WAIT_SECONDS = 2.0
 _OPEN_WRITING = "SELECT set_config('hub.agencies', :agencies, true)"
-_OPEN_READING = (
-    "SELECT set_config('hub.agencies', :agencies, true), set_config('transaction_read_only', 'on', true)"
-)
+_OPEN_READING = "SELECT set_config('hub.agencies', :agencies, true), set_config('transaction_read_only', 'on', true)"
 
 
 class DatabaseUnavailable(Overloaded):

@@ -98,9 +98,7 @@ def encode(event: Event) -> bytes:
     return value
 
 
-def decode(
-    value: bytes, headers: Mapping[str, str] | None = None, published_at: datetime | None = None
-) -> Event:
+def decode(value: bytes, headers: Mapping[str, str] | None = None, published_at: datetime | None = None) -> Event:
     """The event in a Kafka record. Raises `MalformedEvent`."""
     try:
         # What is on the topics was checked when it was accepted; here only speed and shape matter.

@@ -19,7 +19,10 @@ _FIRST = """
 INSERT INTO inbox (source, event_id) SELECT * FROM unnest($1::text[], $2::text[])
 ON CONFLICT DO NOTHING RETURNING source, event_id
 """
-_HEADS = "SELECT key FROM parked_head WHERE reader = $1 AND key = ANY($2::text[]) ORDER BY key FOR UPDATE"
+_HEADS = """
+SELECT key, (SELECT waiting FROM parked p WHERE p.reader = h.reader AND p.key = h.key ORDER BY id LIMIT 1) AS waiting
+FROM parked_head h WHERE reader = $1 AND key = ANY($2::text[]) ORDER BY key FOR UPDATE
+"""
 _PARK = """
 INSERT INTO parked (reader, key, source, event_id, value, headers, reason, owner, waiting)
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::text[], $8::text[],
@@ -77,7 +80,7 @@ async def missing(rx: Reading, source: str, ids: Sequence[str]) -> list[str]:
 
 async def apply(tx: Transaction, reader: str, batch: Sequence[Event], handler: Handler) -> list[Park]:
     """Hand a batch of new events to the handler, one per key at a time; park what must stay."""
-    blocked = dict.fromkeys(await _locked_heads(tx, reader, [key_of(event) for event in batch]), False)
+    blocked = await _locked_heads(tx, reader, [key_of(event) for event in batch])
     parks: list[Park] = []
     queues: dict[str, list[Event]] = {}
     for event in batch:
@@ -85,9 +88,9 @@ async def apply(tx: Transaction, reader: str, batch: Sequence[Event], handler: H
     while queues:
         ready = [queue.pop(0) for key, queue in sorted(queues.items()) if key not in blocked]
         if ready:
-            for park in await handler(tx, ready):
-                parks.append(park)
-                blocked[key_of(park.event)] = park.waiting
+            for refused in await handler(tx, ready):
+                parks.append(refused)
+                blocked[key_of(refused.event)] = refused.waiting
         for key in [key for key, queue in queues.items() if not queue]:
             del queues[key]
         if not ready:
@@ -102,7 +105,7 @@ async def resume(
     tx: Transaction, reader: str, keys: Sequence[str], handler: Handler, *, parked_too: bool = False
 ) -> None:
     """Take up the waiting events of these keys in order, in this transaction (`parked_too`: the parked as well)."""
-    heads = await _locked_heads(tx, reader, keys)
+    heads = list(await _locked_heads(tx, reader, keys))
     queues: dict[str, list[Mapping[str, object]]] = {key: [] for key in heads}
     for row in await tx.raw.fetch(
         "SELECT * FROM parked WHERE reader = $1 AND key = ANY($2::text[]) ORDER BY id", reader, heads
@@ -137,8 +140,10 @@ async def counts(rx: Reading) -> tuple[int, int]:
     return (row["parked"], row["waiting"]) if row else (0, 0)
 
 
-async def _locked_heads(tx: Transaction, reader: str, keys: Sequence[str]) -> list[str]:
-    return [row["key"] for row in await tx.raw.fetch(_HEADS, reader, sorted(set(keys)))]
+async def _locked_heads(tx: Transaction, reader: str, keys: Sequence[str]) -> dict[str, bool]:
+    """The keys that are held up, and whether the event at their head only waits."""
+    rows = await tx.raw.fetch(_HEADS, reader, sorted(set(keys)))
+    return {row["key"]: bool(row["waiting"]) for row in rows}
 
 
 async def park(tx: Transaction, reader: str, parks: Sequence[Park]) -> None:

@@ -36,9 +36,7 @@ SELECT event_id, source, topic, key, value, headers, recorded_at FROM gone ORDER
 """
 
 
-async def publish(
-    tx: Transaction, topic: str, new: Sequence[Event], key: Callable[[Event], str] | None = None
-) -> None:
+async def publish(tx: Transaction, topic: str, new: Sequence[Event], key: Callable[[Event], str] | None = None) -> None:
     """Write events to the outbox in this transaction. `key` defaults to the subject (the dossier's code).
 
     Call it while the dossiers' rows are locked: the ids drawn here are what keeps the order per dossier.

@@ -71,7 +71,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def on_partitions_revoked(self, revoked: Any) -> None:
+    async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 - the signature is aiokafka's
         """Called before a partition is given up: wait until the batch in hand is committed."""
         async with self._busy:
             pass

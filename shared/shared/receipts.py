@@ -73,9 +73,7 @@ class ReceiptCheck:
         by_source: dict[str, list[str]] = defaultdict(list)
         for row in due:
             by_source[row["source"]].append(row["event_id"])
-        lost = {
-            source: await self._ask(peer, topic, source, ids, cutoff_ms) for source, ids in by_source.items()
-        }
+        lost = {source: await self._ask(peer, topic, source, ids, cutoff_ms) for source, ids in by_source.items()}
         async with self._database.transaction() as tx:
             for source, ids in lost.items():
                 if ids:
@@ -88,9 +86,7 @@ class ReceiptCheck:
 
     async def _ask(self, peer: Peer, topic: str, source: str, ids: list[str], cutoff_ms: int) -> list[str]:
         question: dict[str, Any] = {"source": source, "ids": ids, "topic": topic, "before_ms": cutoff_ms}
-        answer = await peer.send(
-            "POST", "/internal/inbox/missing", json=question, headers=await self._token.header()
-        )
+        answer = await peer.send("POST", "/internal/inbox/missing", json=question, headers=await self._token.header())
         if answer.status != 200:
             raise UpstreamInvalid(internal=f"{peer.name} answered {answer.status}")
         missing: list[str] = answer.json()["missing"]

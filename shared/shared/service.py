@@ -45,9 +45,7 @@ class Runtime:
         wake = asyncio.Event()
         pool = settings.database_pool_size
         self.api_database = Database(settings.database_api_url.get_secret_value(), pool_size=pool, wake=wake)
-        self.system_database = Database(
-            settings.database_system_url.get_secret_value(), pool_size=pool, wake=wake
-        )
+        self.system_database = Database(settings.database_system_url.get_secret_value(), pool_size=pool, wake=wake)
         issuer = settings.gateway_url
         source = jwks or JwksSource.over_http(f"{issuer}/.well-known/jwks.json")
         self.verifier = TokenVerifier(issuer, source)
@@ -88,7 +86,7 @@ class Runtime:
         app.state.api_database, app.state.system_database = self.api_database, self.system_database
         app.state.verifier, app.state.internal_verifier = self.verifier, self.internal_verifier
         app.state.checks = self.checks
-        parts = [self.relay, *self.readers, *self.workers]
+        parts: list[Relay | Reader | Worker] = [self.relay, *self.readers, *self.workers]
         for part in parts:
             part.start()
         try:
@@ -101,9 +99,7 @@ class Runtime:
 
     def _check_receipts(self, settings: ServiceSettings, token: InternalToken) -> None:
         if settings.readers:
-            check = ReceiptCheck(
-                self.system_database, settings.readers, token, settings.receipt_after_seconds
-            )
+            check = ReceiptCheck(self.system_database, settings.readers, token, settings.receipt_after_seconds)
             self.close_at_end(check)
             self.work("receipts", check.step, idle_seconds=settings.receipt_every_seconds)
 
@@ -235,9 +231,9 @@ async def inbox_missing(
     """Asked by publishers' receipt checks. 503 `reader_behind` until everything published by then was read."""
     runtime: Runtime = request.app.state.runtime
     for reader in runtime.readers:
-        if reader.topic == question.topic and question.before_ms is not None:
-            if not await reader.has_read_until(question.before_ms):
-                raise ReaderBehind(retry_after_seconds=60)
+        asked = reader.topic == question.topic and question.before_ms is not None
+        if asked and not await reader.has_read_until(question.before_ms or 0):
+            raise ReaderBehind(retry_after_seconds=60)
     async with runtime.system_database.reading() as rx:
         return {"missing": await inbox.missing(rx, question.source, question.ids)}
 

@@ -101,6 +101,4 @@ def _refuse(reason: str) -> NoReturn:
     raise InvalidRequest("The body is not acceptable JSON", errors=[FieldError("", reason)])
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)

@@ -22,9 +22,7 @@ COUNTERS = SimpleNamespace(
     events_parked=Counter("hub_events_parked_total", "Events parked", ["topic", "owner"]),
     bugs=Counter("hub_bugs_total", "Unexpected exceptions, by place", ["place"]),
     peer_calls=Counter("hub_peer_calls_total", "Calls to remote systems", ["peer", "outcome"]),
-    receipts_missing=Counter(
-        "hub_receipts_missing_total", "Published events a reader had not seen", ["reader"]
-    ),
+    receipts_missing=Counter("hub_receipts_missing_total", "Published events a reader had not seen", ["reader"]),
 )
 HISTOGRAMS = SimpleNamespace(
     request_seconds=Histogram(

@@ -14,7 +14,6 @@ from shared import problems, strict_json
 from shared.auth import Caller, TokenVerifier
 from shared.db import Database, Reading, Transaction
 from shared.errors import (
-    Forbidden,
     HubError,
     InsufficientScope,
     InvalidRequest,
@@ -123,9 +122,7 @@ async def _transaction(
         yield tx
 
 
-async def _reading(
-    request: Request, caller: Annotated[Caller, Depends(current_caller)]
-) -> AsyncIterator[Reading]:
+async def _reading(request: Request, caller: Annotated[Caller, Depends(current_caller)]) -> AsyncIterator[Reading]:
     database: Database = request.app.state.api_database
     async with database.reading(caller.agencies) as rx:
         yield rx
@@ -159,6 +156,3 @@ def decode_cursor(cursor: str | None, length: int) -> list[Any] | None:
     if not isinstance(parts, list) or len(parts) != length:
         raise InvalidRequest("The cursor is not one of ours")
     return parts
-
-
-__all__ = ["Answer", "Body", "Forbidden", "InReading", "InTransaction", "errors", "requires", "router"]

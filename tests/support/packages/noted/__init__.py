@@ -1,0 +1,1 @@
+"""The smallest service: what shared/ is tested with. It notes each event it reads."""
