@@ -6,6 +6,7 @@ the pom beside it.
 
 import shutil
 import subprocess
+import sys
 import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -127,3 +128,10 @@ def _format(folder: Path, properties: Path) -> None:
 def _pom() -> str:
     """The pom as it stands: other versions in it mean other jars."""
     return (POM_FOLDER / "pom.xml").read_text()
+
+
+if __name__ == "__main__":  # `make setup` fetches the jars ahead of the first start
+    try:
+        fetch_jars()
+    except StackError as problem:
+        sys.exit(str(problem))
