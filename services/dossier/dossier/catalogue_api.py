@@ -167,7 +167,6 @@ class ProcedurePage(web.Answer):
 
 
 Cursor = Annotated[str | None, Query(max_length=500)]
-PageSize = Annotated[int, Query(ge=1, le=500)]
 Day = Annotated[date | None, Query(description="As in force on this day; today when absent")]
 
 
@@ -182,7 +181,7 @@ async def list_agencies(
     rx: web.InReading,
     parent: str | None = None,
     cursor: Cursor = None,
-    limit: PageSize = 100,
+    limit: web.PageSize = 100,
 ) -> AgencyPage:
     """Agencies in order of their codes, with those that are no longer valid."""
     found = await store.agencies(rx, parent, _after(cursor), limit + 1)
@@ -240,7 +239,7 @@ async def list_procedures(
     field_code: str | None = None,
     day: Day = None,
     cursor: Cursor = None,
-    limit: PageSize = 100,
+    limit: web.PageSize = 100,
 ) -> ProcedurePage:
     """Procedures in order of their codes, each in the version of the day."""
     found = await store.procedures(rx, day or _today(), field_code, _after(cursor), limit + 1)
@@ -307,7 +306,8 @@ def _today() -> date:
 
 
 def _after(cursor: str | None) -> str:
-    return "" if cursor is None else str(web.decode_cursor(cursor)[0])
+    place = web.decode_cursor(cursor, 1)
+    return "" if place is None else str(place[0])
 
 
 def _agency_answer(it: Agency) -> AgencyAnswer:
@@ -350,16 +350,10 @@ def _procedure_answer(it: Procedure) -> ProcedureAnswer:
         field_name=it.field_name,
         online_level=it.online_level,
         limits=[
-            {"channel": entry.channel, "value": entry.limit.value, "unit": entry.limit.unit}
-            for entry in it.limits
+            {"channel": entry.channel, "value": entry.limit.value, "unit": entry.limit.unit} for entry in it.limits
         ],
-        fees=[
-            {"code": fee.code, "name": fee.name, "kind": fee.kind, "amount_vnd": fee.amount_vnd}
-            for fee in it.fees
-        ],
-        components=[
-            {"code": paper.code, "name": paper.name, "required": paper.is_required} for paper in it.components
-        ],
+        fees=[{"code": fee.code, "name": fee.name, "kind": fee.kind, "amount_vnd": fee.amount_vnd} for fee in it.fees],
+        components=[{"code": paper.code, "name": paper.name, "required": paper.is_required} for paper in it.components],
         results=[{"code": result.code, "name": result.name} for result in it.results],
         agencies=list(it.agencies),
         supplement_policy=it.supplement_policy,

@@ -84,9 +84,7 @@ async def all_procedures(rx: Reading) -> list[Procedure]:
     return [_a_procedure(row) for row in rows]
 
 
-async def procedures(
-    rx: Reading, day: date, field_code: str | None, after: str, limit: int
-) -> list[Procedure]:
+async def procedures(rx: Reading, day: date, field_code: str | None, after: str, limit: int) -> list[Procedure]:
     """One version per procedure, in order of the codes after `after`: in force on `day`, else the latest."""
     rows = await rx.rows(
         f"SELECT DISTINCT ON (code) {_PROCEDURE} FROM procedure_version "  # noqa: S608

@@ -100,9 +100,7 @@ def test_working_time_until_due_is_the_limit(received: datetime, hours: int) -> 
 @given(moments, st.integers(1, 60))
 def test_a_working_day_is_eight_hours(received: datetime, days: int) -> None:
     start = clock_start(CALENDAR, received)
-    assert due_at(CALENDAR, start, Limit(days, "working_days")) == due_at(
-        CALENDAR, start, Limit(8 * days, "hours")
-    )
+    assert due_at(CALENDAR, start, Limit(days, "working_days")) == due_at(CALENDAR, start, Limit(8 * days, "hours"))
 
 
 @given(moments, limits)

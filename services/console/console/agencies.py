@@ -1,0 +1,47 @@
+"""Names of agencies. Events carry codes only, so the dossier service is asked for its list, once a minute."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from console import report
+from shared.auth import Caller, InternalToken
+from shared.errors import Upstream
+from shared.http import Peer
+from shared.telemetry import log
+
+_KEEP_SECONDS = 60.0
+_TRY_AGAIN_SECONDS = 2.0
+
+
+class AgencyNames:
+    """`GET /internal/agencies` of dossier, remembered; while it is away the last known names serve."""
+
+    def __init__(self, dossier: Peer, token: InternalToken) -> None:
+        self._dossier = dossier
+        self._token = token
+        self._names: dict[str, str] = {}
+        self._read_again_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def within(self, province: str | None, caller: Caller) -> Mapping[str, str]:
+        """Names by code of the province's agencies that the caller may see."""
+        names = await self.all()
+        return {code: name for code, name in names.items() if report.is_within(code, province) and caller.covers(code)}
+
+    async def all(self) -> Mapping[str, str]:
+        """All names by code; without names a report shows codes."""
+        async with self._lock:
+            if time.monotonic() >= self._read_again_at:
+                try:
+                    self._names = await self._read()
+                    self._read_again_at = time.monotonic() + _KEEP_SECONDS
+                except Upstream as fault:
+                    log.warning("agency_names_not_read", fault=fault.internal)
+                    self._read_again_at = time.monotonic() + _TRY_AGAIN_SECONDS
+        return self._names
+
+    async def _read(self) -> dict[str, str]:
+        answer = await self._dossier.send("GET", "/internal/agencies", headers=await self._token.header())
+        items = answer.json()["items"] if answer.status == 200 else []
+        return {item["code"]: item["name"] for item in items} or self._names

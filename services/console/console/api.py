@@ -1,0 +1,142 @@
+"""The reports as JSON, CSV or XLSX, whichever `Accept` prefers."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import Query, Request, Response
+
+from console import reporting, spreadsheet
+from console.agencies import AgencyNames
+from console.lag import Lag
+from console.report import Period, PeriodInvalid
+from console.reporting import Report
+from shared import clock, strict_json, web
+from shared.auth import Caller
+from shared.db import Database
+from shared.errors import HubError, InvalidRequest, UpstreamUnavailable
+
+router = web.router(tags=["reports"])
+
+_JSON = "application/json"
+_OFFERED = (_JSON, spreadsheet.CSV, spreadsheet.XLSX)
+_DECLARED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {_JSON: {"schema": {"type": "object"}}, spreadsheet.CSV: {}, spreadsheet.XLSX: {}}}
+}
+
+Province = Annotated[
+    str | None, Query(pattern=r"^[A-Z]\d{2}(\.\d{1,5}){0,5}$", description="Agency code: it and what is below it")
+]
+From = Annotated[date, Query(alias="from", description="First day, Vietnamese date")]
+To = Annotated[date, Query(description="Last day, included")]
+
+
+class NotAcceptable(HubError):
+    """`Accept` names none of the formats."""
+
+    status, code, title = 406, "not_acceptable", "None of the asked formats is offered"
+
+
+_ERRORS = web.errors(NotAcceptable, InvalidRequest, PeriodInvalid, UpstreamUnavailable)
+
+
+@router.get("/v1/reports/agencies", responses=_DECLARED | _ERRORS)
+async def agencies_report(
+    *,
+    request: Request,
+    caller: Annotated[Caller, web.requires("report:read")],
+    first: From,
+    to: To,
+    province: Province = None,
+) -> Response:
+    """Dossiers per agency in the period: the columns of the province's appendix 1."""
+    kind = _preferred(request.headers.get("accept", ""))
+    period = Period(first, to)
+    # Before the tables are read: what is not behind now is surely in them.
+    behind = await _lag(request).behind()
+    names = await _names(request).within(province, caller)
+    async with _database(request).reading(caller.agencies) as rx:
+        made = await reporting.of_agencies(rx, period, province, names, clock.now())
+    return _answer(made, behind, kind)
+
+
+@router.get("/v1/reports/fees", responses=_DECLARED | _ERRORS)
+async def fees_report(
+    *,
+    request: Request,
+    caller: Annotated[Caller, web.requires("report:read")],
+    first: From,
+    to: To,
+    province: Province = None,
+) -> Response:
+    """Payments per agency in the period: the columns of the province's appendix 2."""
+    kind = _preferred(request.headers.get("accept", ""))
+    period = Period(first, to)
+    behind = await _lag(request).behind()
+    names = await _names(request).within(province, caller)
+    async with _database(request).reading(caller.agencies) as rx:
+        made = await reporting.of_fees(rx, period, province, names)
+    return _answer(made, behind, kind)
+
+
+def _answer(made: Report, behind: int, kind: str) -> Response:
+    rows = [*made.items, made.total]
+    if kind == _JSON:
+        document = {
+            "from": made.period.first,
+            "to": made.period.last,
+            "as_of": made.as_of,
+            "behind": behind,
+            "items": made.items,
+            "total": made.total,
+        }
+        return Response(strict_json.dumps(document), media_type=_JSON, headers={"Vary": "Accept"})
+    name = f"{made.title}_{made.period.first}_{made.period.last}"
+    if kind == spreadsheet.CSV:
+        content, name = spreadsheet.as_csv(made.columns, rows), f"{name}.csv"
+    else:
+        content, name = spreadsheet.as_xlsx(made.columns, rows), f"{name}.xlsx"
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Vary": "Accept",
+        "Hub-Behind": str(behind),
+        "Hub-As-Of": made.as_of.isoformat() if made.as_of else "",
+    }
+    return Response(content, media_type=kind, headers=headers)
+
+
+def _preferred(accept: str) -> str:
+    """The offered format that `Accept` ranks highest (RFC 9110 §12.5.1). Raises `NotAcceptable`."""
+    wanted = [_range(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
+    ranked = [(max((q for pattern, q in wanted if _fits(pattern, kind)), default=0.0), kind) for kind in _OFFERED]
+    quality, kind = max(ranked, key=lambda pair: pair[0])  # the first of equals: JSON
+    if quality <= 0:
+        raise NotAcceptable
+    return kind
+
+
+def _range(part: str) -> tuple[str, float]:
+    pattern, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+    try:
+        return pattern, float(quality)
+    except ValueError:
+        return pattern, 0.0
+
+
+def _fits(pattern: str, kind: str) -> bool:
+    return pattern in {"*/*", kind} or (pattern.endswith("/*") and kind.startswith(pattern[:-1]))
+
+
+def _lag(request: Request) -> Lag:
+    lag: Lag = request.app.state.lag
+    return lag
+
+
+def _names(request: Request) -> AgencyNames:
+    names: AgencyNames = request.app.state.agency_names
+    return names
+
+
+def _database(request: Request) -> Database:
+    database: Database = request.app.state.api_database
+    return database

@@ -1,0 +1,44 @@
+"""Opens, wires and starts the console. The only place that does, and that reads the settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from console import api, consumers
+from console.agencies import AgencyNames
+from console.lag import Lag
+from console.settings import Settings
+from shared.auth import JwksSource
+from shared.errors import HubError
+from shared.http import Peer
+from shared.service import Runtime, create
+
+NAME = "console"
+
+
+class NoServiceKey(HubError):
+    """The console asks other services by its own token and has no key for one."""
+
+    code, title = "no_service_key", "HUB_SERVICE_KEY_FILE is not set"
+
+
+def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI:
+    """The console's application."""
+
+    @asynccontextmanager
+    async def opening(app: FastAPI) -> AsyncIterator[None]:
+        runtime = Runtime(NAME, settings, jwks=jwks)
+        if runtime.token is None:
+            raise NoServiceKey
+        for topic, handler in consumers.TOPICS.items():
+            runtime.read(topic, handler)
+        dossier = Peer("dossier", settings.dossier_url, deadline_seconds=5.0)
+        lag = Lag(runtime.kafka, NAME, tuple(consumers.TOPICS))
+        app.state.agency_names = AgencyNames(dossier, runtime.token)
+        app.state.lag = lag
+        runtime.close_at_end(dossier, lag)
+        async with runtime.running(app):
+            yield
+
+    return create("LGSP Hub: console", [api.router], opening)

@@ -1,0 +1,48 @@
+"""The reports: from the read model, for the agencies the caller may see, with how fresh they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from console import report, store
+from console.report import Counts, Fees, Period, Row
+from shared.db import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A table with its total; `columns` in the province's order. `as_of`: None before the first event."""
+
+    title: str
+    columns: tuple[str, ...]
+    period: Period
+    items: list[Row]
+    total: Row
+    as_of: datetime | None
+
+
+async def of_agencies(
+    rx: Reading, period: Period, province: str | None, names: Mapping[str, str], present: datetime
+) -> Report:
+    """Appendix 1 of the period: dossiers received, resolved, in progress, and the rates."""
+    dossiers = await store.agency_counts(rx, province, period.start, period.end, present, report.FROM_REGISTER)
+    payments = await store.fee_sums(rx, province, period.start, period.end)
+    counted: dict[str, dict[str, Any]] = {row["agency_code"]: dict(row) for row in dossiers}
+    for row in payments:
+        counted.setdefault(row["agency_code"], {}).update(row)
+    counts = {code: Counts(**_only(Counts, row)) for code, row in counted.items()}
+    items, total = report.dossier_table(counts, names)
+    return Report("agencies", report.DOSSIER_COLUMNS, period, items, total, await store.as_of(rx))
+
+
+async def of_fees(rx: Reading, period: Period, province: str | None, names: Mapping[str, str]) -> Report:
+    """Appendix 2 of the period: what was paid online and at the counter."""
+    sums = await store.fee_sums(rx, province, period.start, period.end)
+    fees = {row["agency_code"]: Fees(**_only(Fees, row)) for row in sums}
+    items, total = report.fee_table(fees, names)
+    return Report("fees", report.FEE_COLUMNS, period, items, total, await store.as_of(rx))
+
+
+def _only(kind: type[Counts | Fees], row: Mapping[str, Any]) -> dict[str, int]:
+    return {field.name: row[field.name] for field in fields(kind) if field.name in row}
