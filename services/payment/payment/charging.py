@@ -1,0 +1,228 @@
+"""Use cases of payment; each function runs in the transaction it is given and calls nobody."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from payment import charge, store
+from payment.charge import Line, ReceiptNumberTaken, ReferenceUnknown
+from payment.platform import Notice
+from payment.store import Leased, NewCharge, Row
+from shared import clock, outbox
+from shared.db import Transaction
+from shared.events import Event, new_event, new_id
+from shared.inbox import Park
+
+TOPIC = "lgsp.payment"
+SOURCE = "/lgsp/payment"
+
+
+class DossierNotKnown(Exception):
+    """Payment has not heard of the dossier yet, or may not show it to this caller: ask the dossier service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A payment taken at a counter."""
+
+    dossier_code: str
+    amount_vnd: int
+    lines: Sequence[Line]
+    collected_by: str
+    collected_at: datetime
+    receipt_number: str
+    client_id: str
+
+
+async def learn_dossiers(tx: Transaction, events: Sequence[Event]) -> None:
+    """Remember whose dossiers these are: counter payments then need not ask."""
+    await store.know_dossiers(tx, {e.subject: e.data["agency_code"] for e in events})
+
+
+async def request_charges(tx: Transaction, requested: Sequence[Event]) -> list[Park]:
+    """One charge per request for payment; one without an amount can never be paid and is parked."""
+    parks = [Park(e, "fees without an amount", "poison") for e in requested if _fees_total(e) <= 0]
+    new = [_new_charge(e) for e in requested if _fees_total(e) > 0]
+    if new:
+        await store.create_charges(tx, new)
+    return parks
+
+
+async def collect(tx: Transaction, payment: Collected) -> Row:
+    """Record a counter payment. Raises `DossierNotKnown` or `ReceiptNumberTaken`."""
+    charge_id = new_id()
+    booked = await store.collect(
+        tx,
+        id=charge_id,
+        dossier_code=payment.dossier_code,
+        receipt_number=payment.receipt_number,
+        lines=payment.lines,
+        amount_vnd=payment.amount_vnd,
+        at=payment.collected_at,
+        collected_by=payment.collected_by,
+        client_id=payment.client_id,
+    )
+    if booked is None:
+        raise DossierNotKnown
+    if booked["recorded_at"] is None:
+        raise ReceiptNumberTaken
+    row = {
+        "id": charge_id,
+        "dossier_code": payment.dossier_code,
+        "agency_code": booked["agency_code"],
+        "method": "counter",
+        "state": "paid",
+        "lines": payment.lines,
+        "amount_vnd": payment.amount_vnd,
+        "payment_url": None,
+        "reference": payment.receipt_number,
+        "request_version": None,
+        "transaction_number": None,
+        "collected_by": payment.collected_by,
+        "at": payment.collected_at,
+        "recorded_at": booked["recorded_at"],
+    }
+    await outbox.publish(tx, TOPIC, [_completed(row, payment.collected_at)])
+    return row
+
+
+async def settle(tx: Transaction, notice: Notice, body: Mapping[str, Any]) -> None:
+    """Take in what the platform says about a transaction, once. Raises `ReferenceUnknown`."""
+    row = await store.take_notice(
+        tx,
+        reference=notice.reference,
+        transaction_number=notice.transaction_number,
+        is_success=notice.status == "paid",
+        via=notice.via,
+        body=body,
+    )
+    if row is None:
+        raise ReferenceUnknown
+    if not row["is_new"]:
+        return
+    if notice.status == "paid":
+        await _pay(tx, row, notice)
+    else:
+        await _close(tx, row, "decline", "declined")
+
+
+async def expire(tx: Transaction, charge_id: str) -> None:
+    """Nobody paid in time, and the platform was asked a last time."""
+    row = await store.locked(tx, charge_id)
+    if row is not None:
+        await _close(tx, row, "expire", "expired")
+
+
+async def link(tx: Transaction, links: Sequence[tuple[Leased, str]]) -> None:
+    """Save the links that INIT brought and tell the dossiers."""
+    if not links:
+        return
+    before = await store.set_links(tx, {leased.id: url for leased, url in links})
+    events = []
+    for leased, url in links:
+        moved = charge.after(before[leased.id], "link")
+        if moved:
+            members = {
+                "dossier_code": leased.dossier_code,
+                "payment_id": leased.id,
+                "payment_url": url,
+                "amount_vnd": leased.amount_vnd,
+            }
+            events.append(_event(moved.event, leased.dossier_code, clock.now(), members))
+    await outbox.publish(tx, TOPIC, events)
+
+
+async def give_up(tx: Transaction, charge_id: str, reason: str) -> None:
+    """The platform refused INIT again and again, and none of them was ever accepted."""
+    row = await store.locked(tx, charge_id)
+    if row is not None:
+        await _close(tx, row, "decline", reason)
+
+
+async def _pay(tx: Transaction, row: Row, notice: Notice) -> None:
+    fact = charge.judged(notice.amount_vnd, notice.currency, expected_vnd=row["amount_vnd"])
+    moved = charge.after(charge.State(row["state"]), fact)
+    if moved is None:
+        return
+    at = notice.at or row["at"]
+    is_completed = moved.event == "payment.completed"
+    keeps_time = charge.State(row["state"]) is charge.State.PAID
+    await store.move(
+        tx, row["id"], moved, at=row["at"] if keeps_time else at, transaction_number=notice.transaction_number
+    )
+    await store.book(
+        tx,
+        charge_id=row["id"],
+        dossier_code=row["dossier_code"],
+        agency_code=row["agency_code"],
+        kind="paid" if is_completed else "other_amount",
+        amount_vnd=notice.amount_vnd,
+        reference=notice.reference,
+        transaction_number=notice.transaction_number,
+        at=at,
+    )
+    if is_completed:
+        event = _completed(row, at)
+    else:
+        reason = "paid_again" if keeps_time else "other_amount"
+        members = _told(row) | {"reason": reason, "received_vnd": notice.amount_vnd}
+        event = _event(moved.event, row["dossier_code"], at, members)
+    await outbox.publish(tx, TOPIC, [event])
+
+
+async def _close(tx: Transaction, row: Row, fact: charge.Fact, reason: str) -> None:
+    moved = charge.after(charge.State(row["state"]), fact)
+    if moved is None:
+        return
+    await store.move(tx, row["id"], moved, at=row["at"])
+    event = _event(moved.event, row["dossier_code"], clock.now(), _told(row) | {"reason": reason})
+    await outbox.publish(tx, TOPIC, [event])
+
+
+def _new_charge(event: Event) -> NewCharge:
+    charge_id = new_id()
+    lines: list[Line] = event.data["change"]["fees"]
+    at = datetime.fromisoformat(event.data["change"]["at"])
+    return NewCharge(
+        id=charge_id,
+        dossier_code=event.subject,
+        agency_code=event.data["agency_code"],
+        reference=charge.reference_for(event.subject, clock.to_wire(at), charge_id),
+        request_version=event.data["version"],
+        lines=lines,
+        amount_vnd=charge.total(lines),
+        at=at,
+    )
+
+
+def _fees_total(event: Event) -> int:
+    return charge.total(event.data["change"].get("fees") or [])
+
+
+def _told(row: Row) -> dict[str, Any]:
+    return {
+        "dossier_code": row["dossier_code"],
+        "agency_code": row["agency_code"],
+        "payment_id": row["id"],
+        "request_version": row["request_version"],
+        "amount_vnd": row["amount_vnd"],
+    }
+
+
+def _completed(row: Row, at: datetime) -> Event:
+    members = {
+        "dossier_code": row["dossier_code"],
+        "agency_code": row["agency_code"],
+        "payment_id": row["id"],
+        "request_version": row["request_version"],
+        "method": "counter" if row["request_version"] is None else "online",
+        "amount_vnd": row["amount_vnd"],
+        "lines": row["lines"],
+        "at": at,
+    }
+    return _event("payment.completed", row["dossier_code"], at, members)
+
+
+def _event(name: str, dossier_code: str, at: datetime, members: dict[str, Any]) -> Event:
+    return new_event(SOURCE, f"vn.lgsp.{name}.v1", dossier_code, at, members)
