@@ -76,6 +76,17 @@ async def answers(admin_url: str, seconds: float = 2.0) -> bool:
         return False
 
 
+async def is_alive(admin_url: str, seconds: float = 5.0) -> bool:
+    """True also when the server refuses (it is full, or recovers from a crash): only silence means it hangs."""
+    try:
+        async with asyncio.timeout(seconds), administrator(admin_url):
+            return True
+    except asyncpg.PostgresError:
+        return True
+    except (OSError, asyncpg.InterfaceError, TimeoutError):
+        return False
+
+
 @asynccontextmanager
 async def administrator(admin_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the administrator."""

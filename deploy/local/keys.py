@@ -65,4 +65,5 @@ def _private_key(path: Path, name: str, *, as_set: bool = False) -> ECKey:
 
 
 def _public(key: ECKey) -> dict[str, object]:
-    return dict(key.as_dict(private=False))
+    """What others may know of a key; the file's own remark `client_id` is not part of it."""
+    return {name: value for name, value in key.as_dict(private=False).items() if name != "client_id"}

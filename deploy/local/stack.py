@@ -81,10 +81,18 @@ class Stack:
         programs = []
         if POSTGRES in self.runs:
             programs.append(
-                Supervised(POSTGRES, self.layout, self._postgres, self._postgres_answers, start_seconds=600)
+                Supervised(
+                    POSTGRES,
+                    self.layout,
+                    self._postgres,
+                    partial(databases.answers, self.admin_url),
+                    is_alive=partial(databases.is_alive, self.admin_url),
+                    start_seconds=600,
+                )
             )
         if KAFKA in self.runs:
-            programs.append(Supervised(KAFKA, self.layout, self._kafka, self._kafka_answers, start_seconds=120))
+            answers = partial(topics.answers, self.kafka)
+            programs.append(Supervised(KAFKA, self.layout, self._kafka, answers, start_seconds=120))
         return programs
 
     def description(self) -> dict[str, Any]:
@@ -105,14 +113,8 @@ class Stack:
         password = keys.postgres_password(self.layout.secrets)
         return postgres.prepare(self.layout.folder / POSTGRES, self.ports[POSTGRES], password).program
 
-    async def _postgres_answers(self) -> bool:
-        return await databases.answers(self.admin_url)
-
     def _kafka(self) -> Program:
         return broker.prepare(self.layout.folder / KAFKA, self.ports[KAFKA], self.ports[CONTROLLER]).program
-
-    async def _kafka_answers(self) -> bool:
-        return await topics.answers(self.kafka)
 
 
 def plan(layout: Layout, *, free_ports: bool, only: Sequence[str]) -> Stack:

@@ -13,6 +13,8 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable
 
+import psutil
+
 from deploy.local import process
 from deploy.local.layout import Layout
 from deploy.local.problem import StackError
@@ -38,12 +40,14 @@ class Supervised:
         prepare: Callable[[], Program],
         answers: Callable[[], Awaitable[bool]],
         *,
+        is_alive: Callable[[], Awaitable[bool]] | None = None,
         start_seconds: float = 60.0,
         silent_seconds: float = SILENT_SECONDS,
     ) -> None:
         """`prepare` is called before every start: it clears what a crash left and says how to start.
 
         `answers` tells whether the program does its work; `start_seconds` is how long it may take to begin.
+        `is_alive` is asked from then on, where "not now" is a sign of life too (default: `answers`).
         """
         self.name = name
         self.state = "new"
@@ -51,6 +55,7 @@ class Supervised:
         self._layout = layout
         self._prepare = prepare
         self._answers = answers
+        self._is_alive = is_alive or answers
         self._start_seconds = start_seconds
         self._silent_seconds = silent_seconds
         self._program: Program | None = None
@@ -84,7 +89,7 @@ class Supervised:
             self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
             try:
                 await self._begin()
-            except (StackError, OSError) as problem:  # a full disk, say: it may pass
+            except (StackError, OSError, psutil.Error) as problem:  # a full disk, say: it may pass
                 log.warning("%s could not be started: %s", self.name, problem)
 
     async def stop(self) -> None:
@@ -122,7 +127,7 @@ class Supervised:
             await asyncio.sleep(0.05)
             if time.monotonic() - asked_at < CHECK_EVERY_SECONDS:
                 continue
-            answered = await self._answers()
+            answered = await self._is_alive()
             asked_at = time.monotonic()
             if answered:
                 heard_at, self.state = asked_at, "up"

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from deploy.local import checks, databases, health, keys, ports, postgres, process, topics
@@ -60,8 +60,7 @@ class Supervisor:
             await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
             problem = None
             if starting.done() and starting.exception() is None:
-                async with self._watching():
-                    await stopping
+                await self._watch(stopping)
             elif starting.done():
                 problem = _sentence(starting.exception())
             else:
@@ -132,17 +131,16 @@ class Supervisor:
                 raise StackError(f"Not ready after {READY_SECONDS:.0f} s: {', '.join(waiting)}; see their logs.")
             await asyncio.sleep(0.1 if waiting else 0)
 
-    @contextlib.asynccontextmanager
-    async def _watching(self) -> AsyncIterator[None]:
-        """Keeps every program alive, and tells `status` about it, while inside."""
+    async def _watch(self, stopping: "asyncio.Task[Any]") -> None:
+        """Keeps every program alive, and tells `status` about it, until told to stop."""
         tasks = [asyncio.create_task(program.watch()) for program in self._programs]
         tasks.append(asyncio.create_task(self._report()))
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+        finished, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in finished - {stopping}:  # none ends but by a mistake of ours: then all stops, visibly
+            log.error("the supervisor failed", exc_info=task.exception())
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
     async def _report(self) -> None:
         while True:
@@ -173,7 +171,7 @@ class Supervisor:
 
 
 @contextlib.contextmanager
-def claim(layout: Layout) -> Any:
+def claim(layout: Layout) -> Iterator[None]:
     """Makes this process the folder's only supervisor for as long as it lives."""
     file: IO[bytes] = layout.lock.open("ab")
     with file:
