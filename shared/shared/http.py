@@ -143,9 +143,7 @@ class Peer:
         sending = False
         try:
             async with asyncio.timeout(deadline_seconds or self._deadline_seconds), self._bulkhead:
-                if not self.breaker.enter():
-                    wait = int(self.breaker.wait_seconds) + 1
-                    raise UpstreamUnavailable(internal=f"{self.name}: breaker open", retry_after_seconds=wait)
+                self._enter()
                 sending = True
                 answer = await self._exchange(method, path, content, sent_headers)
         except TimeoutError as fault:
@@ -156,23 +154,31 @@ class Peer:
             if sending:
                 self.breaker.abandoned()
             raise
-        if answer.status >= 500 or answer.status == 429:
-            self._failed("error")
-        else:
-            try:
-                if check is not None:
-                    check(answer)
-            except Upstream:
-                self._failed("nonsense")
-                raise
-            self.breaker.succeeded()
-            GAUGES.breaker_open.labels(self.name).set(0)
-            COUNTERS.peer_calls.labels(self.name, "ok").inc()
+        self._answered(answer, check)
         return answer
 
     async def close(self) -> None:
         """Close the pool."""
         await self._client.aclose()
+
+    def _enter(self) -> None:
+        if not self.breaker.enter():
+            wait = int(self.breaker.wait_seconds) + 1
+            raise UpstreamUnavailable(internal=f"{self.name}: breaker open", retry_after_seconds=wait)
+
+    def _answered(self, answer: Answer, check: Callable[[Answer], object] | None) -> None:
+        if answer.status >= 500 or answer.status == 429:
+            self._failed("error")
+            return
+        try:
+            if check is not None:
+                check(answer)
+        except Upstream:
+            self._failed("nonsense")
+            raise
+        self.breaker.succeeded()
+        GAUGES.breaker_open.labels(self.name).set(0)
+        COUNTERS.peer_calls.labels(self.name, "ok").inc()
 
     async def _exchange(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
