@@ -1,1 +1,1 @@
-"""Keeps the national portal equal to the province."""
+"""Keeps the national portal equal to the province, and can prove it (architecture §Guarantees 4)."""

@@ -1,0 +1,222 @@
+"""The rules of level-triggered synchronisation: desired version, acknowledged version, and what to do about it.
+
+```
+             event                     claim                    answer
+synced ─────────────▶ pending ───────────────▶ in_flight ──┬──▶ synced      all level
+   ▲                   ▲   ▲                               ├──▶ pending     the dossier moved on meanwhile
+   │  event, retry     │   │ time                          ├──▶ failed      not executed, or refused: again later
+   └── parked ─────────┘   ├── failed                      ├──▶ unknown     the answer was lost
+                           └── unknown (looks first)       └──▶ parked      refused too often, or our own fault
+```
+`held` is `pending` at a destination on hold: shown, never stored. A lost answer is neither success nor failure:
+the portal may still be working on it, so nothing is pushed for that dossier until the portal's own time-out is
+over; then the portal is asked (TraCuuHoSo), then it is decided.
+
+Waiting times: failures in succession n wait `first · 2^(n-1)`, at most `longest` seconds, of which a random half
+is taken off so that a thousand dossiers do not come back in the same second.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+from shared.errors import Owner
+
+ACCEPTED = "accepted"
+
+
+class State(StrEnum):
+    """Where a dossier stands at a destination (api.md)."""
+
+    PENDING = "pending"
+    IN_FLIGHT = "in_flight"
+    SYNCED = "synced"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    PARKED = "parked"
+    HELD = "held"
+
+
+class Presence(StrEnum):
+    """What the hub knows about the dossier's existence at the portal: insert or update."""
+
+    UNTOLD = "untold"
+    THERE = "there"
+    ABSENT = "absent"
+
+
+TroubleKind = Literal["refused", "unreachable", "lost", "unclear", "untellable", "broken"]
+"""
+refused      the portal judged this record and said no (partner's)
+unreachable  certainly not executed: nothing was sent, or the portal turned the call away
+lost         no answer: it may have been executed, it may still be running
+unclear      the call is over, but its answer does not tell whether it was executed (5xx, HTML)
+untellable   rows were sent, their answer was lost, and the portal can never say whether it has them
+broken       we could not make the record (ours)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a visit did not end level; `reason` is for people (the portal's words where it spoke)."""
+
+    kind: TroubleKind
+    reason: str
+    wait_seconds: float | None = None
+    """The portal's Retry-After, when it named one."""
+
+    @property
+    def owner(self) -> Owner:
+        """Whose fault it is."""
+        return "hub" if self.kind == "broken" else "partner"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How patient the hub is; seconds. `portal_timeout` is the time after which the portal has certainly ended."""
+
+    portal_timeout: float = 60.0
+    first: float = 1.0
+    longest: float = 300.0
+    refusals: int = 3
+    """A record that the portal refused so often in succession is parked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the hub wants and knows of one dossier at one destination."""
+
+    state: State
+    desired_version: int
+    acknowledged_version: int
+    desired_progress: int
+    acknowledged_progress: int
+    presence: Presence
+    digest: bytes | None
+    """Of the record the portal accepted last."""
+    tries: int = 0
+    """Visits in succession that failed."""
+    refusals: int = 0
+    """Visits in succession in which the portal refused this record."""
+    reason: str | None = None
+    owner: Owner | None = None
+
+    @property
+    def is_level(self) -> bool:
+        """Whether the portal shows what it should, progress rows included."""
+        return self.acknowledged_version >= self.desired_version and self.acknowledged_progress >= self.desired_progress
+
+    @property
+    def looks_first(self) -> bool:
+        """Whether the portal must be asked before anything is pushed: an earlier answer is missing.
+
+        A claimed row that is claimed again (its lease ran out) belongs to a worker that died on the way.
+        """
+        return self.state in {State.UNKNOWN, State.IN_FLIGHT}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What one visit to the portal brought for one dossier."""
+
+    version: int
+    """Version of the record that was read for this visit."""
+    progress_count: int
+    """Progress rows the dossier has at that version."""
+    digest: bytes | None = None
+    """Of the record the portal now certainly shows; None when the visit did not establish it."""
+    progress: int | None = None
+    """Number of the last progress row the portal now certainly has; None likewise."""
+    presence: Presence | None = None
+    shows_other: bool = False
+    """Whether the portal shows, or may show, another record than this one and than the one accepted before."""
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The standing after a visit, and in how many seconds a worker looks at it again (None: not by itself)."""
+
+    standing: Standing
+    due_in: float | None
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether a person is needed now."""
+        return self.standing.state is State.PARKED
+
+
+def settle(standing: Standing, visit: Visit, limits: Limits, jitter: float) -> Settled:
+    """Fold a visit into the standing as it is now (events may have raised the desired version meanwhile).
+
+    `jitter` is a random number in [0, 1).
+    """
+    known = _learn(standing, visit)
+    moved_on = known.desired_version > visit.version
+    if visit.trouble is None:
+        fine = replace(known, tries=0, refusals=0, reason=None, owner=None)
+        if fine.is_level:
+            return Settled(replace(fine, state=State.SYNCED), None)
+        return Settled(replace(fine, state=State.PENDING), 0.0)
+    return _after_trouble(known, visit.trouble, limits, jitter, moved_on=moved_on)
+
+
+def _learn(standing: Standing, visit: Visit) -> Standing:
+    """Acknowledgements only grow, unless the portal says that it does not have the dossier."""
+    known = standing
+    if visit.version >= standing.desired_version:
+        # The record itself numbers its rows; the count kept from events was only an expectation.
+        known = replace(known, desired_progress=visit.progress_count)
+    else:
+        known = replace(known, desired_progress=max(standing.desired_progress, visit.progress_count))
+    if visit.presence is Presence.ABSENT:
+        known = replace(known, presence=Presence.ABSENT, digest=None, acknowledged_version=0, acknowledged_progress=0)
+    elif visit.presence is not None:
+        known = replace(known, presence=visit.presence)
+    if visit.shows_other:
+        known = replace(known, digest=None)
+    if visit.digest is not None:
+        known = replace(
+            known,
+            presence=Presence.THERE,
+            digest=visit.digest,
+            acknowledged_version=max(known.acknowledged_version, visit.version),
+        )
+    if visit.progress is not None:
+        known = replace(known, acknowledged_progress=max(known.acknowledged_progress, visit.progress))
+    return known
+
+
+def _after_trouble(known: Standing, trouble: Trouble, limits: Limits, jitter: float, *, moved_on: bool) -> Settled:
+    hurt = replace(known, tries=known.tries + 1, reason=trouble.reason, owner=trouble.owner)
+    wait = max(backoff(hurt.tries, limits, jitter), trouble.wait_seconds or 0.0)
+    match trouble.kind:
+        case "lost":
+            after = Settled(replace(hurt, state=State.UNKNOWN), max(limits.portal_timeout, wait))
+        case "unclear":
+            after = Settled(replace(hurt, state=State.UNKNOWN), wait)
+        case "untellable":
+            after = Settled(replace(hurt, state=State.UNKNOWN), None)
+        case "unreachable":
+            after = Settled(replace(hurt, state=State.FAILED), wait)
+        case "refused" | "broken" if moved_on:
+            # The refused or unmappable version is not what the portal should show any more: judge the new one.
+            after = Settled(replace(hurt, state=State.PENDING), backoff(1, limits, jitter))
+        case "broken":
+            after = Settled(replace(hurt, state=State.PARKED), None)
+        case "refused":
+            after = _after_refusal(replace(hurt, refusals=known.refusals + 1), trouble, limits, jitter)
+    return after
+
+
+def _after_refusal(hurt: Standing, trouble: Trouble, limits: Limits, jitter: float) -> Settled:
+    if hurt.refusals >= limits.refusals:
+        return Settled(replace(hurt, state=State.PARKED), None)
+    wait = max(backoff(hurt.refusals, limits, jitter), trouble.wait_seconds or 0.0)
+    return Settled(replace(hurt, state=State.FAILED), wait)
+
+
+def backoff(failures: int, limits: Limits, jitter: float) -> float:
+    """Seconds to wait after so many failures in succession."""
+    full = min(limits.longest, limits.first * 2.0 ** min(failures - 1, 30))
+    return full * (1.0 - jitter / 2.0)

@@ -1,0 +1,46 @@
+"""`lgsp.dossier` → the version the national portal should show. Calls no remote system: workers do."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared import clock, outbox
+from shared.db import Transaction
+from shared.events import Event
+from shared.inbox import Handler, Park
+from sync_national import announcing, store
+from sync_national.store import Wanted
+from sync_national.syncing import TOPIC, Courier
+
+
+def follow_dossiers(courier: Courier, delay_seconds: float) -> Handler:
+    """The handler of `lgsp.dossier`. Changes within `delay_seconds` of the first go to the portal together."""
+
+    async def follow(tx: Transaction, batch: Sequence[Event]) -> list[Park]:
+        wanted, parks = [], []
+        for event in batch:
+            try:
+                wanted.append(_wanted(event))
+            except (KeyError, TypeError, ValueError, AttributeError) as fault:
+                parks.append(Park(event, f"no dossier event: {type(fault).__name__} {fault}", "poison"))
+        if wanted:
+            freed = await store.want(tx, courier.destination, wanted, delay_seconds)
+            present = clock.now()
+            news = [announcing.unparked(code, courier.destination, present) for code in freed]
+            await outbox.publish(tx, TOPIC, news)
+            tx.on_commit(lambda: courier.bell.ring_in(delay_seconds))
+        return parks
+
+    return follow
+
+
+def _wanted(event: Event) -> Wanted:
+    state = event.data
+    change = state["change"]
+    return Wanted(
+        dossier_code=str(state["code"]),
+        agency_code=str(state["agency_code"]),
+        status_code=int(state["status_code"]),
+        version=int(state["version"]),
+        progress=int(change["from_status"] != change["to_status"]),
+        recorded_at=datetime.fromisoformat(change["recorded_at"]),
+    )

@@ -1,0 +1,102 @@
+"""Wires the service: pools, the portal's session, the reader of `lgsp.dossier`, the workers, the routes."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from shared.auth import JwksSource
+from shared.errors import UpstreamUnavailable
+from shared.http import Breaker, Peer
+from shared.service import Runtime, create
+from sync_national import api
+from sync_national.change import Limits
+from sync_national.consumers import follow_dossiers
+from sync_national.dossiers import Dossiers
+from sync_national.portal import Account, Portal
+from sync_national.settings import Settings
+from sync_national.syncing import Courier, Pace
+
+DESTINATION = "dvcqg"
+_IDLE_SECONDS = 1.0  # the bell wakes the workers; the poll finds what other copies' readers wrote
+_SUM_UP_SECONDS = 1.0
+_FORGET_SECONDS = 3600.0
+_LOOK_UPS_AT_ONCE = 8
+
+Authorization = Callable[[], Awaitable[Mapping[str, str]]]
+
+
+def create_app(
+    settings: Settings, *, jwks: JwksSource | None = None, authorization: Authorization | None = None
+) -> FastAPI:
+    """The application. `authorization` gives the header for `/internal/*` calls (default: the service's own token)."""
+
+    @asynccontextmanager
+    async def opening(app: FastAPI) -> AsyncIterator[None]:
+        runtime = Runtime("sync-national", settings, jwks=jwks)
+        portal = _portal(settings, runtime)
+        courier = _courier(settings, runtime, portal, authorization)
+        runtime.read("lgsp.dossier", follow_dossiers(courier, settings.sync_delay_seconds))
+        for number in range(settings.sync_workers):
+            runtime.work(f"push {number}", courier.step, idle_seconds=_IDLE_SECONDS, wake=courier.bell.wake)
+        runtime.work("tally", courier.sum_up, idle_seconds=_SUM_UP_SECONDS)
+        runtime.work("forget", lambda: courier.forget(settings.sync_evidence_days), idle_seconds=_FORGET_SECONDS)
+        app.state.courier, app.state.portal = courier, portal
+        async with runtime.running(app):
+            yield
+
+    return create("sync-national", [api.router], opening)
+
+
+def _portal(settings: Settings, runtime: Runtime) -> Portal:
+    peer = Peer(
+        "portal",
+        settings.portal_url,
+        deadline_seconds=settings.portal_timeout_seconds,
+        max_bytes=settings.portal_max_answer_bytes,
+        concurrency=settings.sync_workers + _LOOK_UPS_AT_ONCE,
+        breaker=Breaker(settings.portal_breaker_failures, settings.portal_breaker_open_seconds),
+    )
+    runtime.close_at_end(peer)
+    account = Account(
+        settings.portal_username,
+        settings.portal_password.get_secret_value(),
+        settings.portal_agency_code,
+        settings.portal_destination_code,
+    )
+    return Portal(peer, account, deadline_seconds=settings.portal_timeout_seconds)
+
+
+def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization: Authorization | None) -> Courier:
+    peer = Peer(
+        "dossier",
+        settings.dossier_url,
+        deadline_seconds=10.0,
+        max_bytes=64 * 1024 * 1024,
+        concurrency=settings.sync_workers,
+    )
+    runtime.close_at_end(peer)
+    header = authorization or (runtime.token.header if runtime.token else _no_token)
+    return Courier(
+        DESTINATION,
+        runtime.system_database,
+        Dossiers(peer, header),
+        portal,
+        limits=Limits(
+            portal_timeout=settings.portal_timeout_seconds,
+            first=settings.sync_first_retry_seconds,
+            longest=settings.sync_longest_retry_seconds,
+            refusals=settings.sync_refusals,
+        ),
+        pace=Pace(
+            batch_size=settings.sync_batch_size,
+            lease_seconds=settings.sync_lease_seconds,
+            look_ups_at_once=_LOOK_UPS_AT_ONCE,
+            attempts_kept=settings.sync_attempts_kept,
+        ),
+        repeats_rows=settings.portal_progress != "neither",
+    )
+
+
+async def _no_token() -> Mapping[str, str]:
+    raise UpstreamUnavailable(internal="HUB_SERVICE_KEY_FILE is not set")

@@ -1,0 +1,314 @@
+"""The national portal over HTTP: one session for all workers, and every answer put into one of a few kinds.
+
+| what comes                                     | kind                                                       |
+|------------------------------------------------|------------------------------------------------------------|
+| error_code 0, "0", "00"                        | accepted                                                   |
+| words "đã tồn tại" with code 0, 3 or -3        | exists (wire §1.3)                                         |
+| words "hồ sơ … không tồn tại"                  | missing                                                    |
+| words about the session ("phiên")              | log in again, once, and repeat: it was not executed        |
+| another code, records listed in `result`       | each                                                       |
+| another code                                   | refused; the first bad code is looked for in the words     |
+| 429, other 4xx, breaker open, no connection    | trouble unreachable: certainly not executed                |
+| time-out, cut connection, 502, 504             | trouble lost: perhaps executed, perhaps still running      |
+| other 5xx, HTML, endless answer                | trouble unclear: over, but who knows whether executed      |
+
+Real codes beyond these are unknown (wire §9.1), so the words decide where the wire document has nothing better.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shared import clock, http, strict_json, vietnamese
+from shared.errors import Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from shared.http import BreakerState, Peer
+from sync_national.batch import Answer
+from sync_national.change import Trouble
+
+_LOGIN, _INTEGRATION, _SHARE = "/login", "/integration", "/share"
+_EXISTS_CODES = {0, 3, -3}
+_CODE = re.compile(r"[A-Z0-9][A-Z0-9.]*-\d{6}-\d{4,}")
+_MISSING = re.compile(r"hồ sơ[^,;]{0,80}?(không|chưa) tồn tại")
+_PERSONAL = re.compile(r"(?<![\d-])\d{9,12}(?!\d)|[^\s@]+@[^\s@]+")
+_MAX_WORDS = 500
+_NO_ANSWER = "Cổng không trả lời"
+_LOGIN_PAUSE_SECONDS = 5  # a wrong password is not tried thousands of times
+
+
+class LoginRefused(UpstreamUnavailable):
+    """The portal does not let us in."""
+
+    code, title = "portal_login_refused", "The portal refused the login"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How the province introduces itself."""
+
+    username: str
+    password: str
+    agency_code: str
+    """`madonvi`"""
+    destination_code: str
+    """Header `dstcode`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call as evidence keeps it: no session, no password, no citizen."""
+
+    service: str
+    updating: bool | None
+    at: datetime
+    took_ms: int
+    records: int
+    status: int | None
+    error_code: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What TraCuuHoSo says: the record, None when the portal has none, or why it could not be asked."""
+
+    record: Mapping[str, Any] | None
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    code: int | None
+    words: str
+    result: Sequence[Any]
+
+
+class Portal:
+    """The portal as the hub sees it. `turned_away_until` is a monotonic time (429 with Retry-After)."""
+
+    def __init__(self, peer: Peer, account: Account, *, deadline_seconds: float = 60.0) -> None:
+        self._peer = peer
+        self._account = account
+        self._deadline_seconds = deadline_seconds
+        self._session = ""
+        self._login = asyncio.Lock()
+        self._turned_away_until = 0.0
+        self._headers = {
+            "accept": "application/json",
+            "content-type": "application/json",
+            "charset": "utf-8",
+            "dstcode": account.destination_code,
+        }
+
+    @property
+    def breaker(self) -> BreakerState:
+        """State of the breaker."""
+        return self._peer.breaker.state
+
+    @property
+    def is_closed_for_now(self) -> bool:
+        """Whether a call now would only be refused here."""
+        return self._peer.breaker.state == "open" or time.monotonic() < self._turned_away_until
+
+    async def push(self, records: Sequence[Any], codes: Collection[str], *, updating: bool) -> tuple[Answer, Exchange]:
+        """DongBoHoSoMC. `records` are JSON values or ready fragments, one per code."""
+        return await self._push("DongBoHoSoMC", records, codes, updating=updating)
+
+    async def push_progress(self, rows: Sequence[Any], codes: Collection[str]) -> tuple[Answer, Exchange]:
+        """CapNhatTienDoHoSoMC. Rows of several dossiers go together."""
+        return await self._push("CapNhatTienDoHoSoMC", rows, codes, updating=True)
+
+    async def look_up(self, code: str) -> tuple[Found, Exchange]:
+        """TraCuuHoSo: what the portal shows of one dossier."""
+        at, started = clock.now(), time.monotonic()
+        try:
+            reply = await self._call(_SHARE, {"service": "TraCuuHoSo", "mahoso": code})
+        except Upstream as fault:
+            trouble = _trouble(fault)
+            return Found(None, trouble), _failed_exchange("TraCuuHoSo", None, at, started, 1, fault, trouble)
+        exchange = _exchange("TraCuuHoSo", None, at, started, 1, reply)
+        if reply.code != 0:
+            return Found(None, Trouble("unclear", reply.words)), exchange
+        rows = [row for row in reply.result if isinstance(row, Mapping) and row.get("MaHoSo", code) == code]
+        return Found(rows[0] if rows else None), exchange
+
+    async def _push(
+        self, service: str, data: Sequence[Any], codes: Collection[str], *, updating: bool
+    ) -> tuple[Answer, Exchange]:
+        at, started = clock.now(), time.monotonic()
+        body = {"service": service, "isUpdating": "True" if updating else "False", "data": data}
+        try:
+            reply = await self._call(_INTEGRATION, body)
+        except Upstream as fault:
+            trouble = _trouble(fault)
+            if trouble.wait_seconds:
+                self._turned_away_until = time.monotonic() + trouble.wait_seconds
+            exchange = _failed_exchange(service, updating, at, started, len(data), fault, trouble)
+            return Answer("trouble", trouble.reason, trouble=trouble), exchange
+        return _judge(reply, codes), _exchange(service, updating, at, started, len(data), reply)
+
+    async def _call(self, path: str, parameters: Mapping[str, Any]) -> _Reply:
+        """Any call but the login; an expired session is renewed once (by whoever notices first).
+
+        One deadline covers the call and the logins it needs: leases are measured by it.
+        """
+        deadline = time.monotonic() + self._deadline_seconds
+        session = self._session or await self._renewed("", deadline)
+        reply = await self._send(path, self._body(session, parameters), deadline)
+        if _is_session_over(reply):
+            session = await self._renewed(session, deadline)
+            reply = await self._send(path, self._body(session, parameters), deadline)
+            if _is_session_over(reply):
+                raise LoginRefused(internal="a fresh session is refused")
+        return reply
+
+    def _body(self, session: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {"session": session, "madonvi": self._account.agency_code, **parameters}
+
+    async def _renewed(self, stale: str, deadline: float) -> str:
+        async with self._login:
+            if self._session == stale:
+                self._session = ""
+                self._session = await self._log_in(deadline)
+            return self._session
+
+    async def _log_in(self, deadline: float) -> str:
+        login = {"username": self._account.username, "password": self._account.password}
+        try:
+            answer = await self._post(_LOGIN, login, deadline)
+        except Upstream as fault:
+            # Whatever became of the login, the push behind it was not sent.
+            raise LoginRefused(
+                _NO_ANSWER, internal=fault.internal, retry_after_seconds=fault.retry_after_seconds
+            ) from fault
+        body = answer.json()
+        session = body.get("session")
+        if _number(body.get("error_code")) != 0 or not isinstance(session, str) or not session:
+            raise LoginRefused(
+                _words(body),
+                internal=f"login error_code {body.get('error_code')}",
+                retry_after_seconds=_LOGIN_PAUSE_SECONDS,
+            )
+        return session
+
+    async def _send(self, path: str, body: Mapping[str, Any], deadline: float) -> _Reply:
+        answer = await self._post(path, body, deadline)
+        document = answer.json()
+        result = document.get("result")
+        return _Reply(
+            answer.status,
+            _number(document.get("error_code")),
+            _words(document),
+            result if isinstance(result, list) else [],
+        )
+
+    async def _post(self, path: str, body: Mapping[str, Any], deadline: float) -> http.Answer:
+        answer = await self._peer.send(
+            "POST",
+            path,
+            content=strict_json.dumps(body),
+            headers=self._headers,
+            deadline_seconds=max(0.01, deadline - time.monotonic()),
+            check=_check,
+        )
+        if answer.status == 429 or 400 <= answer.status < 500:
+            raise UpstreamUnavailable(
+                f"Cổng từ chối cuộc gọi (HTTP {answer.status})", retry_after_seconds=_retry_after(answer)
+            )
+        if answer.status in {502, 504}:
+            raise UpstreamTimeout(f"{_NO_ANSWER} (HTTP {answer.status})", outcome_unknown=True)
+        if answer.status >= 500:
+            raise UpstreamInvalid(
+                f"Cổng báo lỗi (HTTP {answer.status})",
+                outcome_unknown=True,
+                retry_after_seconds=_retry_after(answer),
+            )
+        return answer
+
+
+def _check(answer: http.Answer) -> None:
+    if answer.status < 400 and not isinstance(answer.json(), Mapping):
+        raise UpstreamInvalid(internal="the answer is no object", outcome_unknown=True)
+
+
+def _judge(reply: _Reply, codes: Collection[str]) -> Answer:
+    words = vietnamese.normal(reply.words).lower()
+    named = next((code for code in _CODE.findall(reply.words) if code in codes), None)
+    if "đã tồn tại" in words and reply.code in _EXISTS_CODES:
+        return Answer("exists", reply.words, named)
+    if reply.code == 0:
+        return Answer("accepted", reply.words)
+    each = _each(reply, codes)
+    if each:
+        return Answer("each", reply.words, each=each)
+    if _MISSING.search(words):
+        return Answer("missing", reply.words, named)
+    return Answer("refused", reply.words or f"error_code {reply.code}", named)
+
+
+def _each(reply: _Reply, codes: Collection[str]) -> dict[str, Answer]:
+    """Answers of the records that a portal lists one by one (those not listed were accepted)."""
+    each: dict[str, Answer] = {}
+    for row in reply.result:
+        if not isinstance(row, Mapping) or row.get("MaHoSo") not in codes or "error_code" not in row:
+            continue
+        code = _number(row.get("error_code"))
+        one = _judge(_Reply(reply.status, code, _words(row), ()), codes)
+        if one.kind != "accepted":
+            each[row["MaHoSo"]] = one
+    return each
+
+
+def _trouble(fault: Upstream) -> Trouble:
+    reason = fault.message if fault.message != type(fault).title else _NO_ANSWER
+    wait = float(fault.retry_after_seconds) if fault.retry_after_seconds else None
+    if not fault.outcome_unknown:
+        return Trouble("unreachable", reason, wait)
+    if isinstance(fault, UpstreamInvalid):
+        return Trouble("unclear", reason if reason != _NO_ANSWER else "Cổng trả lời không hợp lệ", wait)
+    return Trouble("lost", reason, wait)
+
+
+def _exchange(
+    service: str, updating: bool | None, at: datetime, started: float, records: int, reply: _Reply
+) -> Exchange:
+    took = int((time.monotonic() - started) * 1000)
+    code = None if reply.code is None else str(reply.code)
+    return Exchange(service, updating, at, took, records, reply.status, code, reply.words)
+
+
+def _failed_exchange(
+    service: str, updating: bool | None, at: datetime, started: float, records: int, fault: Upstream, trouble: Trouble
+) -> Exchange:
+    took = int((time.monotonic() - started) * 1000)
+    return Exchange(service, updating, at, took, records, None, fault.code, trouble.reason)
+
+
+def _is_session_over(reply: _Reply) -> bool:
+    words = reply.words.lower()
+    return reply.code != 0 and ("phiên" in vietnamese.normal(words) or "session" in words)
+
+
+def _number(code: object) -> int | None:
+    """error_code comes as 0, "0" or "00" (wire §1.1)."""
+    if isinstance(code, int):
+        return int(code)
+    try:
+        return int(str(code).strip())
+    except ValueError:
+        return None
+
+
+def _words(document: Mapping[str, Any]) -> str:
+    """The portal's message, short, with what may identify a person left out."""
+    message = document.get("message")
+    return _PERSONAL.sub("***", str(message))[:_MAX_WORDS] if message else ""
+
+
+def _retry_after(answer: http.Answer) -> int | None:
+    value = answer.headers.get("retry-after", "")
+    return min(int(value), 3600) if value.isascii() and value.isdigit() else None

@@ -1,0 +1,279 @@
+"""One visit of a batch to the portal: ask, push records, push progress, and note what each dossier got.
+
+What is pushed is decided per dossier by knowledge (insert or update), by digest (nothing, when the portal already
+accepted exactly this record) and by number (only the progress rows not yet acknowledged).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from shared import strict_json
+from sync_national import portal_record
+from sync_national.batch import Answer, Batch, Call, Result
+from sync_national.change import ACCEPTED, Presence, Settled, Trouble, Visit
+from sync_national.evidence import Attempt
+from sync_national.portal import Exchange, Portal
+from sync_national.portal_record import Item, MappingFailed, Prepared
+from sync_national.store import Claim
+
+_LET_GO = Trouble("unreachable", "Hết thời hạn giữ hồ sơ trước khi gửi")
+_ROWS_UNTELLABLE = Trouble("untellable", "Cổng không cho biết các dòng tiến độ đã nhận hay chưa")
+_NOT_THERE = Trouble("broken", "Dịch vụ hồ sơ không có hồ sơ này")
+_BYSTANDER = "Lô bị từ chối vì hồ sơ khác"
+
+
+@dataclass(slots=True)
+class Passage:
+    """One dossier on its way."""
+
+    claim: Claim
+    prepared: Prepared
+    presence: Presence
+    digest: bytes | None
+    """Of the record the portal is known to show."""
+    progress: int
+    """Last progress row the portal is known to have."""
+    trouble: Trouble | None = None
+    found_absent: bool = False
+    was_asked: bool = False
+    exchanges: list[tuple[Exchange, bool]] = field(default_factory=list)
+    """Calls it was part of; whether their words are about it."""
+    sent_record: bool = False
+    sent_rows: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether its record must be pushed."""
+        return self.trouble is None and self.digest != self.prepared.digest
+
+    @property
+    def new_rows(self) -> Sequence[Mapping[str, str]]:
+        """Progress rows not yet acknowledged."""
+        return self.prepared.rows[self.progress :]
+
+    def visit(self) -> Visit:
+        """What this visit brought."""
+        shown = self.digest == self.prepared.digest and not self.found_absent
+        is_there = self.presence is Presence.THERE and not self.found_absent
+        return Visit(
+            version=self.prepared.version,
+            progress_count=len(self.prepared.rows),
+            digest=self.prepared.digest if shown else None,
+            progress=self.progress if is_there else None,
+            presence=Presence.ABSENT if self.found_absent else self.presence,
+            shows_other=not shown and (self.was_asked or self.sent_record),
+            trouble=self.trouble,
+        )
+
+
+class Round:
+    """Carries one batch. `hold` says before each call whether the lease still covers it."""
+
+    def __init__(
+        self,
+        claims: Sequence[Claim],
+        items: Mapping[str, Item],
+        portal: Portal,
+        hold: Callable[[], Awaitable[bool]],
+        *,
+        repeats_rows: bool,
+    ) -> None:
+        self._portal = portal
+        self._hold = hold
+        self._repeats_rows = repeats_rows
+        self._passages: dict[str, Passage] = {}
+        self._unprepared: dict[str, Visit] = {}
+        self._exchange_texts: dict[tuple[int, bool], bytes] = {}
+        for claim in claims:
+            self._prepare(claim, items.get(claim.dossier_code))
+
+    async def run(self, look_ups_at_once: int) -> None:
+        """The whole visit."""
+        await self._look_up([p for p in self._passages.values() if p.claim.standing.looks_first], look_ups_at_once)
+        await self._push_records([p for p in self._passages.values() if p.differs])
+        await self._push_progress([p for p in self._passages.values() if p.trouble is None and p.new_rows])
+
+    def visit(self, code: str) -> Visit:
+        """What came of a dossier."""
+        passage = self._passages.get(code)
+        return passage.visit() if passage else self._unprepared[code]
+
+    def troubles(self) -> Counter[str]:
+        """How many visits ended in which kind of trouble."""
+        found = [self.visit(code).trouble for code in (*self._passages, *self._unprepared)]
+        return Counter(trouble.kind for trouble in found if trouble)
+
+    def attempt(self, claim: Claim, after: Settled, number: int) -> Attempt | None:
+        """The evidence of a dossier's visit; None when nothing was said to the portal."""
+        passage = self._passages.get(claim.dossier_code)
+        if passage is None or not passage.exchanges:
+            return None
+        return Attempt(
+            dossier_code=claim.dossier_code,
+            agency_code=claim.agency_code,
+            number=number,
+            version=passage.prepared.version,
+            progress_number=after.standing.acknowledged_progress,
+            outcome=passage.trouble.kind if passage.trouble else ACCEPTED,
+            reason=passage.trouble.reason if passage.trouble else None,
+            exchanges=self._exchange_list(passage.exchanges),
+            request={
+                "record": portal_record.masked(passage.prepared.record) if passage.sent_record else None,
+                "progress": [portal_record.masked_row(row) for row in passage.sent_rows],
+            },
+        )
+
+    def _prepare(self, claim: Claim, item: Item | None) -> None:
+        standing = claim.standing
+        try:
+            if item is None:
+                raise MappingFailed(_NOT_THERE.reason)
+            prepared = portal_record.prepare(item)
+        except MappingFailed as fault:
+            count = standing.desired_progress
+            version = standing.desired_version
+            self._unprepared[claim.dossier_code] = Visit(version, count, trouble=Trouble("broken", str(fault)))
+            return
+        self._passages[claim.dossier_code] = Passage(
+            claim, prepared, standing.presence, standing.digest, standing.acknowledged_progress
+        )
+
+    async def _look_up(self, passages: Sequence[Passage], at_once: int) -> None:
+        places = asyncio.Semaphore(at_once)
+
+        async def one(passage: Passage) -> None:
+            async with places:
+                if await self._hold():
+                    await self._ask(passage)
+                else:
+                    passage.trouble = Trouble("unclear", _LET_GO.reason)
+
+        if passages:
+            await asyncio.gather(*(one(passage) for passage in passages))
+
+    async def _ask(self, passage: Passage) -> None:
+        """TraCuuHoSo settles an earlier visit whose answer is missing."""
+        found, exchange = await self._portal.look_up(passage.prepared.code)
+        passage.exchanges.append((exchange, True))
+        passage.was_asked = True
+        if found.trouble is not None:
+            # Still not known: neither executed nor not. Asked again later.
+            passage.trouble = Trouble("unclear", found.trouble.reason, found.trouble.wait_seconds)
+        elif found.record is None:
+            passage.presence, passage.digest, passage.progress = Presence.ABSENT, None, 0
+            passage.found_absent = True
+        else:
+            passage.presence = Presence.THERE
+            passage.digest = portal_record.shown_digest(passage.prepared.record, found.record)
+            self._compare_rows(passage, found.record)
+
+    def _compare_rows(self, passage: Passage, shown: Mapping[str, Any]) -> None:
+        rows = shown.get(portal_record.PROGRESS_FIELD)
+        if isinstance(rows, list):
+            passage.progress = portal_record.rows_shown(passage.prepared.rows, rows)
+        elif passage.new_rows and not self._repeats_rows:
+            passage.trouble = _ROWS_UNTELLABLE
+
+    async def _push_records(self, passages: Sequence[Passage]) -> None:
+        batch = Batch(
+            [p.prepared.code for p in passages if p.presence is not Presence.THERE],
+            [p.prepared.code for p in passages if p.presence is Presence.THERE],
+        )
+        while (call := batch.next_call()) is not None:
+            if not await self._hold():
+                batch.answered(call, Answer("trouble", _LET_GO.reason, trouble=_LET_GO))
+                continue
+            sent = [self._passages[code] for code in call.codes]
+            records = [orjson.Fragment(strict_json.dumps(p.prepared.record)) for p in sent]
+            answer, exchange = await self._portal.push(records, call.codes, updating=call.updating)
+            self._note(sent, answer, exchange)
+            for passage in sent:
+                passage.sent_record = True
+            batch.answered(call, answer)
+        for code, result in batch.results.items():
+            self._learn(self._passages[code], result)
+
+    def _learn(self, passage: Passage, result: Result) -> None:
+        if result.is_accepted:
+            passage.presence, passage.digest = Presence.THERE, passage.prepared.digest
+            passage.found_absent = False
+            return
+        passage.trouble = _about(passage, result.trouble)
+        if result.exists is not None:
+            passage.presence = Presence.THERE if result.exists else Presence.ABSENT
+            passage.found_absent = not result.exists
+
+    async def _push_progress(self, passages: Sequence[Passage]) -> None:
+        batch = Batch([], [p.prepared.code for p in passages])
+        while (call := batch.next_call()) is not None:
+            sent = [self._passages[code] for code in call.codes]
+            answer = await self._push_rows(call, sent)
+            if answer.kind == "missing":
+                # The portal lost a dossier it had accepted: the record goes again, with all its rows.
+                for passage in sent if len(sent) == 1 else [p for p in sent if p.prepared.code == answer.named]:
+                    passage.found_absent = True
+                answer = Answer("refused", answer.words, answer.named)
+            batch.answered(call, answer)
+        for code, result in batch.results.items():
+            passage = self._passages[code]
+            if result.is_accepted:
+                passage.progress = len(passage.prepared.rows)
+            else:
+                passage.trouble = _about(passage, result.trouble)
+                if passage.found_absent and passage.trouble:
+                    passage.trouble = Trouble("unreachable", passage.trouble.reason)
+
+    async def _push_rows(self, call: Call, sent: Sequence[Passage]) -> Answer:
+        if not await self._hold():
+            return Answer("trouble", _LET_GO.reason, trouble=_LET_GO)
+        rows = [row for passage in sent for row in passage.new_rows]
+        answer, exchange = await self._portal.push_progress(rows, call.codes)
+        self._note(sent, answer, exchange)
+        for passage in sent:
+            passage.sent_rows = passage.new_rows
+        return answer
+
+    def _note(self, sent: Iterable[Passage], answer: Answer, exchange: Exchange) -> None:
+        """Only the dossier that the portal names sees its words: they may belong to another agency."""
+        for passage in sent:
+            about_it = answer.kind in {"accepted", "trouble"} or answer.named in {None, passage.prepared.code}
+            passage.exchanges.append((exchange, about_it))
+
+    def _exchange_list(self, exchanges: Sequence[tuple[Exchange, bool]]) -> str:
+        texts = []
+        for exchange, about_it in exchanges:
+            key = (id(exchange), about_it)
+            if key not in self._exchange_texts:
+                self._exchange_texts[key] = strict_json.dumps(_shown(exchange, about_it=about_it))
+            texts.append(self._exchange_texts[key])
+        return (b"[" + b",".join(texts) + b"]").decode()
+
+
+def _shown(exchange: Exchange, *, about_it: bool) -> dict[str, Any]:
+    return {
+        "service": exchange.service,
+        "is_updating": exchange.updating,
+        "at": exchange.at,
+        "took_ms": exchange.took_ms,
+        "records": exchange.records,
+        "http_status": exchange.status,
+        "error_code": exchange.error_code,
+        "message": exchange.message if about_it else _BYSTANDER,
+    }
+
+
+def _about(passage: Passage, trouble: Trouble | None) -> Trouble | None:
+    """The reason as it is kept: the applicant's own words, should the portal repeat them, are left out."""
+    if trouble is None:
+        return None
+    reason = trouble.reason
+    for name in ("ChuHoSo", "SoGiayToChuHoSo", "Email", "SoDienThoai"):
+        value = passage.prepared.record.get(name)
+        if value and len(value) > 2:
+            reason = reason.replace(value, "***")
+    return Trouble(trouble.kind, reason, trouble.wait_seconds)

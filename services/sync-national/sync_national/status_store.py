@@ -1,0 +1,138 @@
+"""Queries behind the operators' views. They run as the API's role: row-level security narrows every one of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.db import Reading, Transaction
+from sync_national.change import State
+
+_COLUMNS = """
+destination, dossier_code AS code, agency_code, status_code,
+CASE WHEN state = 'pending' AND CAST(:is_held AS boolean) THEN 'held' ELSE state END AS state,
+desired_version, acknowledged_version, desired_progress, acknowledged_progress,
+tries, reason, owner, due_at AS next_try_at, unsynced_since, acknowledged_at, changed_at
+"""
+_ONE = f"SELECT {_COLUMNS} FROM standing WHERE destination = :destination AND dossier_code = :code"  # noqa: S608 - our own columns
+_COUNTS = """
+SELECT state, sum(dossiers)::bigint AS dossiers FROM (
+  SELECT state, dossiers FROM tally WHERE destination = :destination
+  UNION ALL SELECT state, dossiers FROM tally_note WHERE destination = :destination) AS noted
+GROUP BY state
+"""
+# The smallest of each agency from the index: the oldest of all agencies is one of them.
+_OLDEST = """
+SELECT greatest(0, extract(epoch FROM clock_timestamp() - min(oldest.since)))::float8
+FROM (SELECT DISTINCT agency_code FROM tally WHERE destination = :destination
+      UNION SELECT DISTINCT agency_code FROM tally_note WHERE destination = :destination) AS agency,
+LATERAL (SELECT unsynced_since AS since FROM standing s
+         WHERE s.destination = :destination AND s.agency_code = agency.agency_code AND unsynced_since IS NOT NULL
+         ORDER BY unsynced_since LIMIT 1) AS oldest
+"""
+_TRY_AGAIN = """
+UPDATE standing SET state = 'pending', due_at = clock_timestamp(), tries = 0, refusals = 0,
+  reason = NULL, owner = NULL, changed_at = clock_timestamp()
+WHERE destination = :destination AND dossier_code = :code
+"""
+_HOLD = """
+INSERT INTO hold (destination, reason, held_by) VALUES (:destination, :reason, :held_by)
+ON CONFLICT (destination) DO UPDATE SET reason = excluded.reason, held_by = excluded.held_by
+RETURNING destination, reason, held_by, held_since
+"""
+
+
+async def counts(rx: Reading, destination: str) -> dict[str, int]:
+    """Dossiers by stored state."""
+    return {row["state"]: row["dossiers"] for row in await rx.rows(_COUNTS, destination=destination)}
+
+
+async def oldest_unsynced_seconds(rx: Reading, destination: str) -> float | None:
+    """Age of the oldest change that the portal does not show; None when all is level."""
+    seconds: float | None = await rx.value(_OLDEST, destination=destination)
+    return seconds
+
+
+async def acknowledged_last_minute(rx: Reading, destination: str) -> int:
+    """Acknowledgements of the last 60 s, by all workers of all copies."""
+    found = await rx.value(
+        "SELECT coalesce(sum(acknowledged), 0)::bigint FROM delivery "
+        "WHERE destination = :destination AND at > clock_timestamp() - interval '1 minute'",
+        destination=destination,
+    )
+    return int(found)
+
+
+async def listed(
+    rx: Reading,
+    destination: str,
+    state: State | None,
+    agency: str | None,
+    after: str | None,
+    limit: int,
+    *,
+    is_held: bool,
+) -> list[Mapping[str, Any]]:
+    """A page in the order of the codes."""
+    conditions = ["destination = :destination"]
+    given: dict[str, Any] = {"destination": destination, "limit": limit, "is_held": is_held}
+    if state is not None:
+        # A literal, so that the planner sees whether the partial index of unlevel dossiers serves.
+        conditions.append(f"state = '{state.value}'")
+    if agency is not None:
+        conditions.append("(agency_code = :agency OR starts_with(agency_code, :agency || '.'))")
+        given["agency"] = agency
+    if after is not None:
+        conditions.append("dossier_code > :after")
+        given["after"] = after
+    sql = f"SELECT {_COLUMNS} FROM standing WHERE {' AND '.join(conditions)} ORDER BY dossier_code LIMIT :limit"  # noqa: S608 - our own text
+    return list(await rx.rows(sql, **given))
+
+
+async def one(rx: Reading, destination: str, code: str, *, is_held: bool) -> Mapping[str, Any] | None:
+    """One dossier's row."""
+    return await rx.row(_ONE, destination=destination, code=code, is_held=is_held)
+
+
+async def locked_one(tx: Transaction, destination: str, code: str) -> Mapping[str, Any] | None:
+    """State and due time, locked against the workers."""
+    return await tx.row(
+        "SELECT state, due_at FROM standing WHERE destination = :destination AND dossier_code = :code FOR UPDATE",
+        destination=destination,
+        code=code,
+    )
+
+
+async def try_again(tx: Transaction, destination: str, code: str) -> None:
+    """Due now, with a clean slate."""
+    await tx.execute(_TRY_AGAIN, destination=destination, code=code)
+
+
+async def hold_of(rx: Reading, destination: str) -> dict[str, Any] | None:
+    """The hold on a destination, if any."""
+    row = await rx.row("SELECT * FROM hold WHERE destination = :destination", destination=destination)
+    return dict(row) if row else None
+
+
+async def hold(tx: Transaction, destination: str, reason: str, held_by: str) -> dict[str, Any]:
+    """Write a hold."""
+    row = await tx.row(_HOLD, destination=destination, reason=reason, held_by=held_by)
+    assert row is not None
+    return dict(row)
+
+
+async def release(tx: Transaction, destination: str) -> None:
+    """Lift a hold."""
+    await tx.execute("DELETE FROM hold WHERE destination = :destination", destination=destination)
+
+
+__all__: Sequence[str] = (
+    "acknowledged_last_minute",
+    "counts",
+    "hold",
+    "hold_of",
+    "listed",
+    "locked_one",
+    "oldest_unsynced_seconds",
+    "one",
+    "release",
+    "try_again",
+)

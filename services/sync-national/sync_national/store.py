@@ -1,0 +1,229 @@
+"""Tables and queries of the delivery: what is wanted, claimed, and what came of it. All set-based, no row alone.
+
+Rows are locked in the order of their codes. A claim is a lease on the database's clock with a fencing token: what
+a worker brings back counts only while its token still stands in the row.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from shared.db import Reading, Transaction
+from sync_national.change import Presence, Settled, Standing, State
+
+
+class Wanted(NamedTuple):
+    """What an event asks for: the portal should show this version."""
+
+    dossier_code: str
+    agency_code: str
+    status_code: int
+    version: int
+    progress: int
+    """1 when the change is a new progress row, else 0."""
+    recorded_at: datetime
+
+
+class Claim(NamedTuple):
+    """A dossier in a worker's hands."""
+
+    dossier_code: str
+    agency_code: str
+    standing: Standing
+    """As it was before the claim."""
+
+
+class Claims(NamedTuple):
+    """What one worker took, under one token."""
+
+    token: int
+    rows: Sequence[Claim]
+
+
+class Outcome(NamedTuple):
+    """What to write back for one dossier."""
+
+    dossier_code: str
+    settled: Settled
+    has_gained: bool
+    """Whether the portal acknowledged more than before."""
+    visits: int
+
+
+_WANT = """
+INSERT INTO standing AS s (destination, dossier_code, agency_code, status_code, state,
+                           desired_version, desired_progress, due_at, unsynced_since)
+SELECT $1, code, agency, status, 'pending', version, progress,
+       greatest(clock_timestamp(), recorded + make_interval(secs => $8)), recorded
+FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::int[], $7::timestamptz[])
+  AS wanted (code, agency, status, version, progress, recorded)
+ORDER BY code
+ON CONFLICT (destination, dossier_code) DO UPDATE SET
+  agency_code = excluded.agency_code,
+  status_code = excluded.status_code,
+  desired_version = excluded.desired_version,
+  desired_progress = s.desired_progress + excluded.desired_progress,
+  state = CASE WHEN s.state IN ('synced', 'parked') THEN 'pending' ELSE s.state END,
+  due_at = CASE WHEN s.state IN ('synced', 'parked') THEN excluded.due_at
+                ELSE coalesce(s.due_at, excluded.due_at) END,
+  unsynced_since = coalesce(s.unsynced_since, excluded.unsynced_since),
+  changed_at = clock_timestamp()
+WHERE s.desired_version < excluded.desired_version
+RETURNING dossier_code, old.state = 'parked' AS was_parked
+"""
+
+_CLAIM = """
+WITH due AS (
+  SELECT dossier_code, state FROM standing
+  WHERE destination = $1 AND due_at <= clock_timestamp()
+    AND NOT EXISTS (SELECT FROM hold WHERE hold.destination = $1)
+  ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+UPDATE standing s SET state = 'in_flight', lease_token = $3,
+  due_at = clock_timestamp() + make_interval(secs => $4), changed_at = clock_timestamp()
+FROM due WHERE s.destination = $1 AND s.dossier_code = due.dossier_code
+RETURNING s.*, due.state AS state_before
+"""
+
+_EXTEND = """
+UPDATE standing SET due_at = clock_timestamp() + make_interval(secs => $4)
+WHERE destination = $1 AND dossier_code = ANY($2::text[]) AND lease_token = $3
+"""
+
+_LOCK = """
+SELECT * FROM standing WHERE destination = $1 AND dossier_code = ANY($2::text[]) AND lease_token = $3
+ORDER BY dossier_code FOR UPDATE
+"""
+
+_SAVE = """
+UPDATE standing s SET
+  state = u.state, acknowledged_version = u.acknowledged_version, desired_progress = u.desired_progress,
+  acknowledged_progress = u.acknowledged_progress, presence = u.presence, digest = u.digest,
+  tries = u.tries, refusals = u.refusals, reason = u.reason, owner = u.owner, visits = u.visits,
+  due_at = clock_timestamp() + make_interval(secs => u.due_in), lease_token = NULL,
+  acknowledged_at = CASE WHEN u.has_gained THEN clock_timestamp() ELSE s.acknowledged_at END,
+  -- What is still not level after a success changed after the record had been read.
+  unsynced_since = CASE WHEN u.state = 'synced' THEN NULL
+                        WHEN u.state = 'pending' AND u.reason IS NULL THEN $2 ELSE s.unsynced_since END,
+  changed_at = clock_timestamp()
+FROM unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::int[], $8::text[], $9::bytea[], $10::int[],
+            $11::int[], $12::text[], $13::text[], $14::int[], $15::float8[], $16::bool[])
+  AS u (dossier_code, state, acknowledged_version, desired_progress, acknowledged_progress, presence, digest,
+        tries, refusals, reason, owner, visits, due_in, has_gained)
+WHERE s.destination = $1 AND s.dossier_code = u.dossier_code
+"""
+
+_RELEASE = """
+UPDATE standing s SET state = u.state, lease_token = NULL,
+  due_at = clock_timestamp() + make_interval(secs => $5), changed_at = clock_timestamp()
+FROM unnest($2::text[], $3::text[]) AS u (dossier_code, state)
+WHERE s.destination = $1 AND s.dossier_code = u.dossier_code AND s.lease_token = $4
+"""
+
+_SUM_NOTES = """
+WITH gone AS (DELETE FROM tally_note RETURNING destination, agency_code, state, dossiers)
+INSERT INTO tally (destination, agency_code, state, dossiers)
+SELECT destination, agency_code, state, sum(dossiers) FROM gone GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+ON CONFLICT (destination, agency_code, state) DO UPDATE SET dossiers = tally.dossiers + excluded.dossiers
+"""
+
+
+async def want(tx: Transaction, destination: str, wanted: Sequence[Wanted], delay_seconds: float) -> list[str]:
+    """Raise the desired versions (never lower them). Returns the dossiers this took out of parking."""
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    rows = await tx.raw.fetch(_WANT, destination, *columns, delay_seconds)
+    return [row["dossier_code"] for row in rows if row["was_parked"]]
+
+
+async def claim(tx: Transaction, destination: str, size: int, lease_seconds: float) -> Claims:
+    """Take up to `size` due dossiers, the longest waiting first; none while the destination is on hold."""
+    token = await tx.raw.fetchval("SELECT nextval('lease_token')")
+    rows = await tx.raw.fetch(_CLAIM, destination, size, token, lease_seconds)
+    return Claims(
+        token,
+        sorted(Claim(row["dossier_code"], row["agency_code"], _standing(row, row["state_before"])) for row in rows),
+    )
+
+
+async def extend(tx: Transaction, destination: str, codes: Sequence[str], token: int, lease_seconds: float) -> int:
+    """Lengthen a lease; returns how many of the dossiers are still this worker's."""
+    tag: str = await tx.raw.execute(_EXTEND, destination, codes, token, lease_seconds)
+    return int(tag.rpartition(" ")[2])
+
+
+async def locked(
+    tx: Transaction, destination: str, codes: Sequence[str], token: int
+) -> dict[str, tuple[Standing, int]]:
+    """Standing and number of visits of those dossiers that are still this worker's, locked."""
+    rows = await tx.raw.fetch(_LOCK, destination, codes, token)
+    return {row["dossier_code"]: (_standing(row, row["state"]), row["visits"]) for row in rows}
+
+
+async def save(tx: Transaction, destination: str, outcomes: Sequence[Outcome], claimed_at: datetime) -> None:
+    """Write back what came of the visits; the rows are locked by `locked`."""
+    new = [outcome.settled.standing for outcome in outcomes]
+    await tx.raw.execute(
+        _SAVE,
+        destination,
+        claimed_at,
+        [outcome.dossier_code for outcome in outcomes],
+        [standing.state.value for standing in new],
+        [standing.acknowledged_version for standing in new],
+        [standing.desired_progress for standing in new],
+        [standing.acknowledged_progress for standing in new],
+        [standing.presence.value for standing in new],
+        [standing.digest for standing in new],
+        [standing.tries for standing in new],
+        [standing.refusals for standing in new],
+        [standing.reason for standing in new],
+        [standing.owner for standing in new],
+        [outcome.visits for outcome in outcomes],
+        [outcome.settled.due_in for outcome in outcomes],
+        [outcome.has_gained for outcome in outcomes],
+    )
+    if gained := sum(outcome.has_gained for outcome in outcomes):
+        await tx.raw.execute("INSERT INTO delivery (destination, acknowledged) VALUES ($1, $2)", destination, gained)
+
+
+async def release(tx: Transaction, destination: str, claims: Claims, wait_seconds: float) -> None:
+    """Give claimed dossiers back as they were: nothing was sent."""
+    # An expired lease that was taken over stays an unanswered question.
+    before = [State.UNKNOWN if row.standing.state is State.IN_FLIGHT else row.standing.state for row in claims.rows]
+    await tx.raw.execute(
+        _RELEASE,
+        destination,
+        [row.dossier_code for row in claims.rows],
+        [state.value for state in before],
+        claims.token,
+        wait_seconds,
+    )
+
+
+async def sum_notes(tx: Transaction) -> None:
+    """Fold the notes of the counts into the tally; one transaction, so a reader sees either."""
+    await tx.raw.execute(_SUM_NOTES)
+
+
+async def next_due_in(rx: Reading, destination: str) -> float | None:
+    """Seconds until the next dossier is due (negative: overdue), None when nothing waits."""
+    seconds: float | None = await rx.raw.fetchval(
+        "SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM standing "
+        "WHERE destination = $1 AND due_at IS NOT NULL",
+        destination,
+    )
+    return seconds
+
+
+def _standing(row: Any, state: str) -> Standing:
+    return Standing(
+        state=State(state),
+        desired_version=row["desired_version"],
+        acknowledged_version=row["acknowledged_version"],
+        desired_progress=row["desired_progress"],
+        acknowledged_progress=row["acknowledged_progress"],
+        presence=Presence(row["presence"]),
+        digest=row["digest"],
+        tries=row["tries"],
+        refusals=row["refusals"],
+        reason=row["reason"],
+        owner=row["owner"],
+    )
