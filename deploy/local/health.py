@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,3 +42,7 @@ async def is_alive(url: str) -> bool:
 async def is_ready(url: str) -> bool:
     """`/readyz` answers 200: so do its database, its broker and its peers."""
     return (await status_of(url, "/readyz"))[0] == 200
+
+
+if __name__ == "__main__":  # the health check of a container: python -m deploy.local.health http://127.0.0.1:8081
+    sys.exit(0 if asyncio.run(is_alive(sys.argv[1])) else 1)
