@@ -18,10 +18,9 @@ from tests.support import apps, loopback, servers
 from tests.support.database import Templates
 from tests.support.tokens import TokenIssuer
 
-# A developer's own settings must not reach the services under test; where the servers are is for us alone.
+# A developer's own settings must not reach the services under test; `servers` has taken out where the servers are.
 for _name in [name for name in os.environ if name.startswith("HUB_")]:
-    if _name not in ("HUB_POSTGRES_URL", "HUB_KAFKA_BOOTSTRAP"):
-        del os.environ[_name]
+    del os.environ[_name]
 
 
 def pytest_configure() -> None:

@@ -16,6 +16,10 @@ from deploy.local.problem import StackError
 TEST_SETTINGS = {"shared_buffers": "256MB", "max_connections": "400", "max_wal_size": "2GB"}
 
 
+# Taken out of the environment: the services under test refuse settings that they do not know.
+GIVEN = {name: os.environ.pop(name, None) for name in ("HUB_POSTGRES_URL", "HUB_KAFKA_BOOTSTRAP")}
+
+
 @contextmanager
 def folder() -> Iterator[Path]:
     """A folder that also an unprivileged PostgreSQL can reach, removed at the end."""
@@ -30,7 +34,7 @@ def folder() -> Iterator[Path]:
 @contextmanager
 def a_postgres(home: Path, port: int | None = None) -> Iterator[str]:
     """The administrator's URL of HUB_POSTGRES_URL's server, or of a private one under `home`."""
-    given = os.environ.get("HUB_POSTGRES_URL")
+    given = GIVEN["HUB_POSTGRES_URL"]
     if given:
         yield given
         return
@@ -42,7 +46,7 @@ def a_postgres(home: Path, port: int | None = None) -> Iterator[str]:
 @contextmanager
 def a_kafka(home: Path) -> Iterator[str]:
     """The bootstrap address of HUB_KAFKA_BOOTSTRAP, or of a private broker under `home`."""
-    given = os.environ.get("HUB_KAFKA_BOOTSTRAP")
+    given = GIVEN["HUB_KAFKA_BOOTSTRAP"]
     if given:
         yield given
         return
