@@ -7,25 +7,29 @@ in the tables are refused, so that a misspelt field cannot pass unseen.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date
+from functools import lru_cache
 from typing import Any
 
 Check = Callable[[Any], bool]
 
 RECEIVED_STATUSES = frozenset(("2", "4", "8", "9", "10"))
-_CODE = re.compile(r"[0-9A-Z]+(\.[0-9A-Z]+)*-\d{6}-\d{4,}")
-_PROCEDURE = re.compile(r"\d\.\d{6}(\.[0-9A-Z]+)*")
-_DIGITS = re.compile(r"\d{1,15}")
-_MOMENT = re.compile(r"\d{14}")
-_IDENTIFIERS = {"1": re.compile(r"\d{12}"), "2": re.compile(r"\d{9}")}
+_CODE = re.compile(r"[0-9A-Z]+(\.[0-9A-Z]+)*-[0-9]{6}-[0-9]{4,}")
+_PROCEDURE = re.compile(r"[0-9]\.[0-9]{6}(\.[0-9A-Z]+)*")
+_DIGITS = re.compile(r"[0-9]{1,15}")
+_MOMENT = re.compile(r"[0-9]{8}([01][0-9]|2[0-3])([0-5][0-9]){2}")
+_IDENTIFIERS = {"1": re.compile(r"[0-9]{12}"), "2": re.compile(r"[0-9]{9}")}
 
 
 def is_moment(value: Any) -> bool:
     """A time of the wire: yyyyMMddHHmmss, local, that exists in the calendar."""
-    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
-        return False
+    return isinstance(value, str) and _MOMENT.fullmatch(value) is not None and _is_day(value[:8])
+
+
+@lru_cache(maxsize=4096)
+def _is_day(digits: str) -> bool:
     try:
-        datetime.strptime(value, "%Y%m%d%H%M%S")  # noqa: DTZ007 - only its existence is asked
+        date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
         return False
     return True
