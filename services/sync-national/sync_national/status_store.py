@@ -21,7 +21,7 @@ GROUP BY state
 """
 # The smallest of each agency from the index: the oldest of all agencies is one of them.
 _OLDEST = """
-SELECT greatest(0, extract(epoch FROM clock_timestamp() - min(oldest.since)))::float8
+SELECT extract(epoch FROM clock_timestamp() - min(oldest.since))::float8
 FROM (SELECT DISTINCT agency_code FROM tally WHERE destination = :destination
       UNION SELECT DISTINCT agency_code FROM tally_note WHERE destination = :destination) AS agency,
 LATERAL (SELECT unsynced_since AS since FROM standing s
@@ -48,7 +48,7 @@ async def counts(rx: Reading, destination: str) -> dict[str, int]:
 async def oldest_unsynced_seconds(rx: Reading, destination: str) -> float | None:
     """Age of the oldest change that the portal does not show; None when all is level."""
     seconds: float | None = await rx.value(_OLDEST, destination=destination)
-    return seconds
+    return None if seconds is None else max(0.0, seconds)
 
 
 async def acknowledged_last_minute(rx: Reading, destination: str) -> int:
