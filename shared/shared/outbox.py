@@ -16,6 +16,7 @@ import orjson
 from aiokafka.errors import KafkaError
 
 from shared import events
+from shared.crashpoint import crashpoint
 from shared.db import Transaction
 from shared.events import Event
 from shared.kafka import Kafka
@@ -114,6 +115,7 @@ class Relay:
             GAUGES.outbox_waiting.set(len(rows))
             if rows:
                 await self._send(producer, rows)
+                crashpoint("relay.after_produce")
                 await connection.execute(_MOVE, [row["id"] for row in rows])
             if len(rows) < _BATCH:
                 with suppress(TimeoutError):

@@ -22,6 +22,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from sqlalchemy.exc import DBAPIError
 
 from shared import events, inbox
+from shared.crashpoint import crashpoint
 from shared.db import Database, Transaction
 from shared.errors import HubError, Overloaded
 from shared.events import Event, MalformedEvent
@@ -128,6 +129,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self._consumer.seek(partition, records[0].offset)
             await asyncio.sleep(0.5)
             return
+        crashpoint("reader.after_effect")
         COUNTERS.events_read.labels(self.topic).inc(len(records))
         try:
             await self._consumer.commit({partition: records[-1].offset + 1})

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import inbox, problems, strict_json, telemetry, web
+from shared import crashpoint, inbox, problems, strict_json, telemetry, web
 from shared.auth import INTERNAL_AUDIENCE, Caller, InternalToken, JwksSource, TokenVerifier
 from shared.db import Database
 from shared.errors import HubError
@@ -137,6 +137,7 @@ def create(
 def serve(app: FastAPI, settings: HubSettings, **options: Any) -> None:
     """Run until told to stop."""
     telemetry.start_logging(settings.log_level)
+    crashpoint.arm(settings.crash)
     uvicorn.run(
         app,
         host=settings.host,

@@ -20,10 +20,12 @@ class HubSettings(BaseSettings):
     port: int = 0
     log_level: str = "INFO"
     otlp_endpoint: str = ""
+    crash: str = ""
+    """`name:n`: the process kills itself at the n-th passage of a crash point (the fault suite's)."""
 
     @model_validator(mode="after")
     def _know_every_name(self) -> Self:
-        known = {f"HUB_{name.upper()}" for name in type(self).model_fields} | {"HUB_CRASH"}
+        known = {f"HUB_{name.upper()}" for name in type(self).model_fields}
         unknown = sorted(name for name in os.environ if name.startswith("HUB_") and name not in known)
         if unknown:
             raise ValueError(f"unknown settings: {', '.join(unknown)}")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
+from joserfc.jws import JWSRegistry
 
-from shared import auth
 from shared.auth import Caller, JwksSource, TokenVerifier
 from shared.errors import AgencyNotPermitted, InsufficientScope, Unauthenticated, UpstreamUnavailable
 from tests.support.tokens import TokenIssuer
@@ -41,7 +41,7 @@ def _forgeries(issuer: TokenIssuer) -> dict[str, str]:
 
     def signed(extra: dict[str, Any], key: Any = issuer.key, content: dict[str, Any] | None = None) -> str:
         base = {"alg": "ES256", "typ": "at+jwt", "kid": "test"}
-        registry = jwt.JWSRegistry(algorithms=["ES256", "HS256"], strict_check_header=False)
+        registry = JWSRegistry(algorithms=["ES256", "HS256"], strict_check_header=False)
         return jwt.encode({**base, **extra}, content or body, key, registry=registry)
 
     secret = OctKey.import_key(json.dumps(public, sort_keys=True).encode())
@@ -84,7 +84,7 @@ async def test_a_remembered_token_ends_with_its_time(
     token = token_issuer.token(life_seconds=30)
     await verifier.verify(token)
     real = time.time
-    monkeypatch.setattr(auth.time, "time", lambda: real() + 41)
+    monkeypatch.setattr("shared.auth.time.time", lambda: real() + 41)
     for _ in range(2):
         with pytest.raises(Unauthenticated):
             await verifier.verify(token)

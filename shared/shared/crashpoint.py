@@ -1,0 +1,39 @@
+"""Places where the fault suite kills the process: after an effect and before its record, each one a promise.
+
+| point                  | in              | between                                               |
+|------------------------|-----------------|-------------------------------------------------------|
+| intake.before          | dossier         | request read, nothing written                         |
+| intake.in_transaction  | dossier         | rows written, not committed                           |
+| intake.after_commit    | dossier         | committed, not answered                               |
+| relay.after_produce    | shared.outbox   | on Kafka, not yet marked                              |
+| reader.after_effect    | shared.reader   | effect committed, offset not                          |
+| portal.before_answer   | sync-national   | pushed, answer not read                               |
+| portal.after_answer    | sync-national   | answer read, not saved                                |
+| callback.verified      | payment         | CONFIRM verified, not committed                       |
+| callback.committed     | payment         | committed, not answered                               |
+"""
+
+import os
+import signal
+
+
+class _Armed:
+    """One crash point, and how many passages are left."""
+
+    name = ""
+    passages = 0
+
+
+def arm(setting: str) -> None:
+    """`name:n` from the settings; "" arms nothing."""
+    if setting:
+        _Armed.name, _, passages = setting.partition(":")
+        _Armed.passages = int(passages or 1)
+
+
+def crashpoint(name: str) -> None:
+    """No-op unless armed with this name; the n-th passage ends the process as `kill -9` would."""
+    if name == _Armed.name:
+        _Armed.passages -= 1
+        if _Armed.passages <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
