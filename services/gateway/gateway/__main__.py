@@ -1,0 +1,72 @@
+"""`python -m gateway` serves; `bootstrap` makes the first clients; `audit verify` proves the exchange log."""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from gateway import bootstrapping, recording
+from shared.db import Database
+
+
+def main() -> int:
+    """Run one command; the exit code."""
+    parser = argparse.ArgumentParser(prog="gateway", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="serve (also without a command)")
+    bootstrap = commands.add_parser("bootstrap", help="create the first clients and the first operator")
+    bootstrap.add_argument("--clients", type=Path, required=True, help="credentials file to keep up to date")
+    bootstrap.add_argument("--operators", type=Path, required=True, help="sign-in file to keep up to date")
+    audit = commands.add_parser("audit", help="the exchange log").add_subparsers(dest="audit", required=True)
+    audit.add_parser("verify", help="walk all chains; exit code 1 names the first bad record")
+    arguments = parser.parse_args()
+    if arguments.command == "bootstrap":
+        return asyncio.run(_bootstrap(arguments.clients, arguments.operators))
+    if arguments.command == "audit":
+        return asyncio.run(_verify())
+    from gateway import main as wiring  # noqa: PLC0415 - the other commands need no web server
+    from gateway.settings import Settings  # noqa: PLC0415
+
+    wiring.serve(Settings())
+    return 0
+
+
+async def _bootstrap(clients: Path, operators: Path) -> int:
+    gateway_url = os.environ.get("HUB_GATEWAY_URL", "http://127.0.0.1:8080")
+    database = Database(_database_url(), pool_size=1)
+    try:
+        async with database.transaction() as tx:
+            made = await bootstrapping.clients(tx, bootstrapping.kept(clients))
+            signs_in = await bootstrapping.operator(tx, bootstrapping.kept(operators))
+            await bootstrapping.console(tx, f"{gateway_url}/console/callback")
+            # Before the commit: a secret that nobody kept would be lost.
+            bootstrapping.keep(clients, made)
+            bootstrapping.keep(operators, signs_in)
+    finally:
+        await database.close()
+    print(f"clients: {', '.join(made)} → {clients}; operator: {signs_in['username']} → {operators}")
+    return 0
+
+
+async def _verify() -> int:
+    started = time.monotonic()
+    proof = await recording.verify(_database_url())
+    seconds = time.monotonic() - started
+    if proof.flaw is not None:
+        print(f"BROKEN after {proof.records} records: {proof.flaw}")
+        return 1
+    print(f"sound: {proof.records} records in {proof.chains} chains ({seconds:.1f} s)")
+    return 0
+
+
+def _database_url() -> str:
+    try:
+        return os.environ["HUB_DATABASE_SYSTEM_URL"]
+    except KeyError:
+        sys.exit("HUB_DATABASE_SYSTEM_URL is not set: the URL of the gateway's database as gateway_system")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,301 @@
+"""The fast path: one ASGI layer in front of everything that lets in, sends on, records, and only then answers.
+
+```
+request ─▶ route (404 405) ─▶ token (401) ─▶ scope (403) ─▶ quota (429) ─▶ size (413) ─▶ log writable? (503)
+        ─▶ service, or the gateway's own routes ─▶ record committed ─▶ answer
+```
+A refusal of a known caller is an exchange too and recorded; one of an unknown caller is only counted.
+An answer larger than the cap streams: a record `opening` before its first byte leaves, `closing` after its last.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import monotonic, perf_counter
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import body as bodies
+from gateway import header
+from gateway.admitting import Admission
+from gateway.exchange import DOSSIER_CODE, Exchange, code_at_end, codes_in
+from gateway.header import Incoming
+from gateway.recording import Recorder
+from gateway.route import BODY_BYTES, Match, Table
+from gateway.upstream import Answer, Upstream
+from shared import clock, problems
+from shared.auth import Caller
+from shared.errors import HubError, TooManyRequests
+from shared.events import new_id
+from shared.telemetry import HISTOGRAMS, log
+
+CALL = "hub_call"
+"""Key of the `Call` in the ASGI scope of the gateway's own routes."""
+
+_PIECE = 128 * 1024
+_PIECE_SECONDS = 30.0
+"""A caller that takes less than a piece in this time is let go."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One exchange under way. The gateway's own routes fill in who it was, when they find it out themselves."""
+
+    match: Match
+    incoming: Incoming
+    exchange_id: str
+    received_at: datetime
+    path: str
+    query: bytes
+    client_id: str | None = None
+    subject: str | None = None
+    role: str | None = None
+    request_sha256: bytes | None = None
+    dossier_codes: tuple[str, ...] = ()
+
+    def made_by(self, caller: Caller) -> None:
+        """Note who calls."""
+        self.client_id, self.subject, self.role = caller.client_id, caller.subject, caller.role
+
+
+class Forwarding:
+    """What the layer needs, wired by `main`."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        recorder: Recorder,
+        upstreams: Mapping[str, Upstream],
+        *,
+        table: Table,
+        answer_cap: int,
+        body_deadline_seconds: float,
+    ) -> None:
+        self.admission = admission
+        self.recorder = recorder
+        self.upstreams = upstreams
+        self.table = table
+        self.answer_cap = answer_cap
+        self.body_deadline_seconds = body_deadline_seconds
+
+
+class Front:
+    """The ASGI layer."""
+
+    def __init__(self, app: ASGIApp, forwarding: Forwarding) -> None:
+        self._own_routes = app
+        self._to = forwarding
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._own_routes(scope, receive, send)
+            return
+        path = scope["raw_path"].decode("ascii", "replace") if "raw_path" in scope else scope["path"]
+        try:
+            match = self._to.table.find(scope["method"], path)
+        except HubError as refusal:
+            await _send(send, _problem(refusal), new_id())
+            return
+        if not match.route.is_recorded and match.route.service == "gateway":
+            await self._own_routes(scope, receive, send)
+            return
+        try:
+            await self._exchange(scope, receive, send, match, path)
+        except Exception as fault:
+            response = problems.bug(fault, "gateway")
+            await _send(send, Answer(response.status_code, list(response.raw_headers), bytes(response.body)), new_id())
+
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send, match: Match, path: str) -> None:
+        started = perf_counter()
+        call = Call(match, Incoming(), new_id(), clock.now(), path, scope["query_string"])
+        try:
+            call.incoming = header.incoming(scope["headers"])
+            await self._admit(call)
+            self._to.recorder.require()
+            if match.route.service == "gateway":
+                answer = await self._answered_here(call, scope, receive)
+            else:
+                answer = await self._forwarded(call, receive)
+        except HubError as refusal:
+            if refusal.status >= 500:
+                log.warning("request_failed", code=refusal.code, route=match.route.template, internal=refusal.internal)
+            answer = _problem(refusal)
+            if isinstance(refusal, TooManyRequests) or (call.client_id is None and match.route.access == "token"):
+                await _send(send, answer, call.exchange_id)
+                return
+        await self._conclude(call, answer, send)
+        HISTOGRAMS.request_seconds.labels(match.route.method, match.route.template, str(answer.status)).observe(
+            perf_counter() - started
+        )
+
+    async def _admit(self, call: Call) -> None:
+        route = call.match.route
+        if route.scope is not None:
+            caller = await self._to.admission.caller(call.incoming.authorization)
+            call.made_by(caller)
+            caller.require_scope(route.scope)
+            self._to.admission.take(caller.client_id, monotonic())
+        length = call.incoming.content_length
+        if length is not None and length > route.body_bytes:
+            raise bodies.too_large(route.body_bytes)
+
+    async def _body(self, call: Call, receive: Receive) -> bytes | None:
+        """A body of ordinary size, as a whole."""
+        if not call.incoming.content_length and not call.incoming.is_chunked:
+            return None
+        body = await bodies.read(receive, call.match.route.body_bytes, self._to.body_deadline_seconds)
+        call.request_sha256 = hashlib.sha256(body).digest() if body else None
+        return body
+
+    async def _forwarded(self, call: Call, receive: Receive) -> Answer:
+        route, incoming = call.match.route, call.incoming
+        upstream = self._to.upstreams[route.service]
+        headers = incoming.kept
+        headers.append(("hub-exchange-id", call.exchange_id))
+        headers.append(("traceparent", header.traced(incoming.traceparent)))
+        target = f"{call.path}?{call.query.decode('ascii', 'replace')}" if call.query else call.path
+        cap = self._to.answer_cap
+        if route.body_bytes <= BODY_BYTES or 0 < (incoming.content_length or 0) <= BODY_BYTES:
+            body = await self._body(call, receive)
+            answer = await upstream.send(route.method, target, headers, body, cap=cap)
+            call.dossier_codes = _concerned(call, answer, body or b"")
+            return answer
+        if incoming.content_length is not None:
+            headers.append(("content-length", str(incoming.content_length)))
+        stream = bodies.Stream(receive, route.body_bytes)
+        try:
+            answer = await upstream.send(route.method, target, headers, stream.chunks(), cap=cap)
+        except HubError as fault:
+            raise (stream.fault or fault) from fault
+        finally:
+            call.request_sha256 = stream.sha256()
+        if stream.fault:
+            raise stream.fault
+        call.dossier_codes = _concerned(call, answer, b"")
+        return answer
+
+    async def _answered_here(self, call: Call, scope: Scope, receive: Receive) -> Answer:
+        """Run one of the gateway's own routes, holding its answer back until the record is written."""
+        body = await self._body(call, receive) or b""
+        answer = Answer(500, [], b"")
+        pieces: list[bytes] = []
+
+        async def replay() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def hold(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer.status, answer.headers = message["status"], list(message.get("headers", ()))
+            else:
+                pieces.append(message.get("body", b""))
+
+        scope[CALL] = call
+        await self._own_routes(scope, replay, hold)
+        answer.body = b"".join(pieces)
+        call.dossier_codes = call.dossier_codes or _concerned(call, answer, body)
+        return answer
+
+    async def _conclude(self, call: Call, answer: Answer, send: Send) -> None:
+        """Record, then answer; what cannot be recorded is answered 503."""
+        exchange = _exchange(call, answer)
+        try:
+            if answer.rest is None:
+                await self._to.recorder.record(exchange)
+            else:
+                await self._to.recorder.record(replace(exchange, kind="opening", response_sha256=None))
+        except HubError as fault:
+            if answer.rest is not None:
+                await answer.rest.aclose()
+            answer = _problem(fault)
+        if answer.rest is None:
+            await _send(send, answer, call.exchange_id)
+            return
+        digest = await _stream(send, answer, answer.rest, call.exchange_id)
+        closing = replace(exchange, kind="closing", response_sha256=digest, answered_at=clock.now())
+        await self._to.recorder.record(closing)
+
+
+def _exchange(call: Call, answer: Answer) -> Exchange:
+    route = call.match.route
+    return Exchange(
+        id=call.exchange_id,
+        kind="exchange",
+        client_id=call.client_id,
+        subject=call.subject,
+        role=call.role,
+        method=route.method,
+        route=route.template,
+        path=call.path,
+        status=answer.status,
+        upstream_status=None,
+        purpose=header.purpose_text(call.incoming.purpose),
+        received_at=call.received_at,
+        answered_at=clock.now(),
+        request_sha256=call.request_sha256,
+        response_sha256=hashlib.sha256(answer.body).digest() if answer.body else None,
+        dossier_codes=call.dossier_codes,
+    )
+
+
+def _concerned(call: Call, answer: Answer, request_body: bytes) -> tuple[str, ...]:
+    """The dossiers an exchange was about, as its route's `concern` says."""
+    concern = call.match.route.concern
+    if concern == "nothing":
+        return ()
+    if concern == "path":
+        code = call.match.parameters["code"]
+        return (code,) if DOSSIER_CODE.fullmatch(code) else ()
+    if concern == "query":
+        asked = parse_qs(call.query.decode("ascii", "replace")).get("dossier_code", [])
+        return tuple(code for code in asked[:1] if DOSSIER_CODE.fullmatch(code))
+    if concern == "items":
+        # Without a purpose no personal data leaves in a list.
+        return codes_in(answer.body) if call.incoming.purpose else ()
+    for name, value in answer.headers:
+        # A service that answers an outside system in that system's words names the dossier in a header.
+        if name.lower() in (b"location", b"hub-dossier-code"):
+            return code_at_end(value.decode("latin-1"))
+    if concern == "lines":
+        return codes_in(answer.body)
+    return tuple(dict.fromkeys((*codes_in(request_body), *codes_in(answer.body))))
+
+
+def _problem(error: HubError) -> Answer:
+    response = problems.response(error)
+    return Answer(response.status_code, list(response.raw_headers), bytes(response.body))
+
+
+def _head(answer: Answer, exchange_id: str) -> Message:
+    headers = header.outgoing(answer.headers)
+    headers.append((b"hub-exchange-id", exchange_id.encode()))
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}
+
+
+async def _send(send: Send, answer: Answer, exchange_id: str) -> None:
+    await send(_head(answer, exchange_id))
+    body = answer.body
+    if len(body) > _PIECE:
+        # In pieces, so that one slow reader holds one piece of memory and not the whole answer.
+        for start in range(0, len(body), _PIECE):
+            async with asyncio.timeout(_PIECE_SECONDS):
+                await send({"type": "http.response.body", "body": body[start : start + _PIECE], "more_body": True})
+        body = b""
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _stream(send: Send, answer: Answer, rest: AsyncGenerator[bytes, None], exchange_id: str) -> bytes:
+    """Send head, beginning and rest as they come; the digest of all of it."""
+    digest = hashlib.sha256(answer.body)
+    await send(_head(answer, exchange_id))
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    async with aclosing(rest):
+        async for piece in rest:
+            digest.update(piece)
+            async with asyncio.timeout(_PIECE_SECONDS):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+    return digest.digest()

@@ -1,0 +1,115 @@
+"""Wires the gateway. The only place that reads its settings."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from gateway import api, api_clients, api_documents, api_oauth, keys, store_clients
+from gateway.admitting import Admission, Revocations
+from gateway.api_oauth import Desk
+from gateway.documenting import Documents
+from gateway.forwarding import Forwarding, Front
+from gateway.keys import Keys
+from gateway.protocol import hardened
+from gateway.quota import Quota
+from gateway.recording import Recorder
+from gateway.route import Table
+from gateway.settings import Settings
+from gateway.signing_in import SignIn
+from gateway.upstream import Upstream
+from shared import service
+from shared.auth import JwksSource
+from shared.db import Database
+from shared.service import Runtime
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The gateway: its own routes inside, the forwarding layer around them."""
+    signer = Keys.from_file(settings.signing_keys_file, settings.gateway_url)
+    runtime = Runtime("gateway", settings, jwks=JwksSource.of(signer.public()))
+    recorder = Recorder(settings.database_system_url.get_secret_value())
+    revocations = Revocations()
+    upstreams = _upstreams(settings)
+    sign_in = SignIn(
+        signer.derived("sign-in form"), tries=settings.sign_in_tries, window_seconds=settings.sign_in_window_seconds
+    )
+    services = keys.service_keys(settings.service_keys_file)
+    runtime.checks["exchange_log"] = _writable(recorder)
+    runtime.work(
+        "revocations",
+        _refreshing(runtime.system_database, revocations),
+        idle_seconds=settings.revocations_every_seconds,
+    )
+
+    @asynccontextmanager
+    async def opening(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for upstream in upstreams.values():
+                await stack.enter_async_context(upstream)
+            await recorder.start()
+            stack.push_async_callback(recorder.stop)
+            await stack.enter_async_context(runtime.running(app))
+            app.state.desk = Desk(runtime.api_database, signer, runtime.verifier, services, sign_in)
+            app.state.documents = Documents(upstreams, settings.gateway_url)
+            yield
+
+    routers = [api.router, api_clients.router, api_oauth.router, api_documents.router]
+    app = service.create("gateway", routers, opening)
+    admission = Admission(
+        runtime.verifier,
+        revocations,
+        Quota(settings.quota_per_second, settings.quota_burst),
+        stale_after_seconds=settings.revocations_stale_seconds,
+    )
+    forwarding = Forwarding(
+        admission,
+        recorder,
+        upstreams,
+        table=Table(),
+        answer_cap=settings.answer_buffer_bytes,
+        body_deadline_seconds=settings.body_deadline_seconds,
+    )
+    app.add_middleware(Front, forwarding=forwarding)
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Run until told to stop."""
+    protocol = hardened(settings.header_deadline_seconds, settings.connections_per_address)
+    service.serve(create_app(settings), settings, http=protocol)
+
+
+def _upstreams(settings: Settings) -> dict[str, Upstream]:
+    urls = {
+        "dossier": settings.dossier_url,
+        "payment": settings.payment_url,
+        "citizen-db-adapter": settings.citizen_url,
+        "sync-national": settings.sync_url,
+        "console": settings.console_url,
+    }
+    return {
+        name: Upstream(
+            name,
+            url,
+            deadline_seconds=settings.upstream_deadline_seconds,
+            most_under_way=settings.upstream_most_under_way,
+        )
+        for name, url in urls.items()
+    }
+
+
+def _refreshing(database: Database, revocations: Revocations) -> Callable[[], Awaitable[int]]:
+    async def step() -> int:
+        async with database.reading() as rx:
+            revocations.replace(*await store_clients.revoked(rx))
+        return 0
+
+    return step
+
+
+def _writable(recorder: Recorder) -> service.Check:
+    async def check() -> None:
+        recorder.require()
+
+    return check

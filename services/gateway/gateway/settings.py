@@ -1,0 +1,30 @@
+"""The gateway's settings; the README's table says what each means."""
+
+from pathlib import Path
+
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """From `HUB_*`."""
+
+    port: int = 8080
+    dossier_url: str = "http://127.0.0.1:8081"
+    payment_url: str = "http://127.0.0.1:8082"
+    citizen_url: str = "http://127.0.0.1:8083"
+    sync_url: str = "http://127.0.0.1:8084"
+    console_url: str = "http://127.0.0.1:8085"
+    signing_keys_file: Path
+    service_keys_file: Path
+    upstream_deadline_seconds: float = 60.0
+    upstream_most_under_way: int = 512
+    answer_buffer_bytes: int = 4 * 1024 * 1024
+    header_deadline_seconds: float = 10.0
+    body_deadline_seconds: float = 60.0
+    connections_per_address: int = 1000
+    quota_per_second: float = 5000.0
+    quota_burst: int = 10_000
+    revocations_every_seconds: float = 1.0
+    revocations_stale_seconds: float = 3600.0
+    sign_in_tries: int = 5
+    sign_in_window_seconds: float = 300.0
