@@ -62,7 +62,9 @@ def up(layout: Layout, arguments: argparse.Namespace) -> int:
     phase = ""
     while True:
         state = read_json(layout.state) or {}
-        if state.get("phase", "") != phase:
+        if child and state.get("supervisor") != child.pid:
+            state = {}  # an older supervisor's last word
+        if state.get("phase", phase) != phase:
             phase = state["phase"]
             print(f"  {phase}", flush=True)
         if phase == "ready":
