@@ -4,12 +4,14 @@ mode            effect (each on a share `rate` of the calls, drawn from a seeded
 normal          none
 down            the connection is cut before anything is executed
 slow            waits `seconds`, then executes and answers
-error           HTTP `status` (500), nothing executed
+error           HTTP `status` (500) with `retry_after_seconds`, when given; nothing executed
 lose_answer     executes, then cuts the connection (`how: cut`) or stays silent for `seconds` and cuts (`how: hang`)
 refuse          the system's own refusal in its own wire, nothing executed
 flap            down for `seconds`, well for `seconds`, and so on from the moment it was ordered
 expire_session  portal: every session ends at once; then each after `every_calls` calls, or by chance when `rate` < 1
 html            a maintenance page with `status` (200) instead of the wire's answer
+drip            executes, then answers one byte each `seconds`
+endless         executes, then answers without end
 reject_record   portal: a share `rate` of the dossiers (fixed by hash), or those in `codes`, are refused as bad records
 
 `operations` limits a fault to some services of the system, `times` to so many calls. Orders outlive a restart.
@@ -19,12 +21,13 @@ import asyncio
 import hashlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Literal, TypeVar
 
 import orjson
+from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from .connection import Cut
 from .store import Store
@@ -40,10 +43,14 @@ Mode = Literal[
     "flap",
     "expire_session",
     "html",
+    "drip",
+    "endless",
     "reject_record",
 ]
 # These two are judged by the portal itself, where it knows the session and the record.
 PORTALS_OWN = frozenset(("expire_session", "reject_record"))
+
+CALLS = Counter("sandbox_calls", "Calls of the national systems, by how they were played", ["system", "mode"])
 
 MAINTENANCE_PAGE = (
     "<!doctype html><html lang='vi'><head><meta charset='utf-8'><title>Bảo trì</title></head>"
@@ -62,6 +69,7 @@ class Fault(Strict):
     rate: float = Field(default=1.0, ge=0, le=1)
     seconds: float = Field(default=2.0, ge=0, le=3600)
     status: int | None = Field(default=None, ge=200, le=599)
+    retry_after_seconds: int | None = Field(default=None, ge=0)
     how: Literal["cut", "hang"] = "cut"
     operations: frozenset[str] = frozenset()
     times: int | None = Field(default=None, ge=1)
@@ -149,6 +157,16 @@ class Behaviour(Generic[S]):
             **self.switches.model_dump(mode="json"),
         }
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the system is wholly away, so that it does nothing of its own accord either."""
+        return (
+            self.fault.mode == "down"
+            and self.fault.rate == 1
+            and not self.fault.operations
+            and self._times_left is None
+        )
+
     def hits(self, key: str, share: float, purpose: str) -> bool:
         """Whether `key` belongs to the `share` of keys chosen for `purpose`; the same answer in every run."""
         if share <= 0:
@@ -184,20 +202,40 @@ class Behaviour(Generic[S]):
     ) -> Response:
         """Answer one call: as the system would, or as the fault wants it."""
         mode = self._strikes(operation)
+        CALLS.labels(self.system, mode).inc()
         if mode == "slow":
             await asyncio.sleep(self.fault.seconds)
         if mode in ("normal", "slow"):
             return execute()
         if mode == "refuse":
             return refuse()
-        if mode == "error":
-            return Response(b"Internal Server Error", self.fault.status or 500, media_type="text/plain")
-        if mode == "html":
-            return Response(MAINTENANCE_PAGE, self.fault.status or 200, media_type="text/html")
+        if mode in ("error", "html"):
+            return self._page(mode)
+        if mode in ("drip", "endless"):
+            answer = execute()
+            content = self._endless() if mode == "endless" else self._drip(bytes(answer.body))
+            return StreamingResponse(content, answer.status_code, media_type=answer.media_type)
         if mode == "lose_answer":
             execute()
             await asyncio.sleep(self.fault.seconds if self.fault.how == "hang" else 0)
         return Cut()
+
+    def _page(self, mode: Mode) -> Response:
+        fault = self.fault
+        headers = {} if fault.retry_after_seconds is None else {"Retry-After": str(fault.retry_after_seconds)}
+        if mode == "html":
+            return Response(MAINTENANCE_PAGE, fault.status or 200, headers, media_type="text/html")
+        return Response(b"Internal Server Error", fault.status or 500, headers, media_type="text/plain")
+
+    async def _drip(self, content: bytes) -> AsyncIterator[bytes]:
+        for place in range(len(content)):
+            yield content[place : place + 1]
+            await asyncio.sleep(self.fault.seconds)
+
+    async def _endless(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 65_536
+            await asyncio.sleep(0)
 
     def _begin(self) -> None:
         self.seed = self._default_seed if self.fault.seed is None else self.fault.seed

@@ -47,6 +47,9 @@ class Payer:
             try:
                 while True:
                     self._platform.woken.clear()
+                    if self._platform.behaviour.is_down:  # nobody can pay and nobody confirms
+                        await self._platform.woken.wait()
+                        continue
                     self._pay()
                     self._call(session)
                     await self._rest()

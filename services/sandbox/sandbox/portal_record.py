@@ -103,7 +103,7 @@ RESULT: Mapping[str, Check] = {
     "MaThanhPhanHoSo": _text,
     "GiayToId": _text,
     "DuongDanTepTinKetQua": _address,
-    "MaGiayToKetQua": _filled,
+    "MaGiayToKetQua": _text,
 }
 IDENTIFIER: Mapping[str, Check] = {"LoaiDinhDanh": _one_of("1", "2"), "SoDinhDanh": _filled}
 DATABASE: Mapping[str, Check] = {"MaCSDL": _filled}

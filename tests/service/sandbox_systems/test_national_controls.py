@@ -74,6 +74,25 @@ async def test_slow_answers_late_and_hanging_answers_never(province: Province) -
     assert time.monotonic() - started >= 0.2
 
 
+async def test_429_names_when_to_come_back(province: Province) -> None:
+    await province.order("portal", mode="error", status=429, retry_after_seconds=7)
+    answer = await province.client.post("/portal/login", json={})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+
+
+async def test_answers_drip_or_never_end(province: Province) -> None:
+    await province.order("portal", mode="drip", seconds=0.002)
+    assert (await province.push(a_record()))["error_code"] == "0"
+    await province.order("portal", mode="endless")
+    length = 0
+    async with province.client.stream("POST", "/portal/login", json={}) as answer:
+        async for part in answer.aiter_bytes():
+            length += len(part)
+            if length > 1_000_000:
+                break
+    assert length > 1_000_000
+
+
 async def test_flapping_comes_and_goes(province: Province) -> None:
     await province.order("portal", mode="flap", seconds=0.2)
     with pytest.raises(httpx2.RemoteProtocolError):

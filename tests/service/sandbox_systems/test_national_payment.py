@@ -169,6 +169,16 @@ async def test_the_callback_may_come_before_inits_answer(payer: Province, hub: H
     link_of(await asking)
 
 
+async def test_a_platform_that_is_down_neither_lets_pay_nor_confirms(payer: Province, hub: Hub) -> None:
+    await payer.order("payment", pay_after_ms=150)
+    await payer.pay("init", an_init())
+    await payer.order("payment", mode="down")
+    await asyncio.sleep(0.3)
+    assert [payment["state"] for payment in await payer.items("payments")] == ["waiting"]
+    await payer.order("payment", mode="normal")
+    await hub.hears(1)
+
+
 async def test_the_payers_page_pays(payer: Province, hub: Hub) -> None:
     await payer.order("payment", payer="hold")
     url = link_of(await payer.pay("init", an_init()))
