@@ -1,6 +1,6 @@
 """Tables dossier and transition as the use cases need them: locked state in, changes out, many at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from dossier import view
 from dossier.charge import Charge
 from dossier.record import Dossier, Status, Step, Supplement
 from shared import outbox, strict_json
-from shared.db import Transaction
+from shared.db import Reading, Transaction
 from shared.events import new_event
 
 SOURCE = "/lgsp/dossier"
@@ -23,7 +23,7 @@ STATE = """code, agency_code, procedure_code, procedure_version, channel, status
 _LOCK = f"SELECT {STATE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"  # noqa: S608
 
 # (column, type, value): what a change may alter.
-_CHANGES = (
+_CHANGES: tuple[tuple[str, str, Callable[[Dossier], Any]], ...] = (
     ("status", "smallint", lambda it: int(it.status)),
     ("back_to", "smallint", lambda it: None if it.back_to is None else int(it.back_to)),
     ("version", "int", lambda it: it.version),
@@ -38,7 +38,7 @@ _CHANGES = (
     ("is_extended", "boolean", lambda it: it.is_extended),
     ("has_digitised", "boolean", lambda it: it.has_digitised),
     ("has_electronic_result", "boolean", lambda it: it.has_electronic_result),
-    ("detail", "text", lambda it: _detail(it)),
+    ("detail", "text", lambda it: _detail(it)),  # noqa: PLW0108 - defined below
 )
 _UPDATE = """
 UPDATE dossier d SET {assignments}
@@ -49,7 +49,7 @@ FROM unnest($1::text[], {parameters}) AS n(code, {columns}) WHERE d.code = n.cod
     ),
     parameters=", ".join(f"${i}::{kind}[]" for i, (_, kind, _) in enumerate(_CHANGES, 2)),
     columns=", ".join(name for name, _, _ in _CHANGES),
-)  # noqa: S608 - names of columns from the table above
+)
 _ATTACH = """
 UPDATE dossier d SET attachments = d.attachments || n.added::jsonb
 FROM unnest($1::text[], $2::text[]) AS n(code, added) WHERE d.code = n.code
@@ -65,6 +65,13 @@ FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::smallint[], $6::s
   AS n(code, version, agency_code, action, from_status, to_status, at, reason, actor, client_id, exchange_id,
        due_before, due_after, detail, number)
 ORDER BY number
+"""
+_ANSWERS = """
+SELECT key, body_sha256, status, answer, headers FROM idempotency WHERE client_id = $1 AND key = ANY($2::text[])
+"""
+_KEEP = """
+INSERT INTO idempotency (client_id, key, body_sha256, status, answer)
+SELECT $1, key, sha, 200, answer FROM unnest($2::text[], $3::text[], $4::text[]) AS n(key, sha, answer)
 """
 
 
@@ -110,6 +117,19 @@ async def save(tx: Transaction, changes: Sequence[Change], recorded_at: datetime
             for change in changes
         ],
     )
+
+
+async def answers(rx: Reading, client_id: str, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """The first answers under these idempotency keys."""
+    rows = await rx.raw.fetch(_ANSWERS, client_id, list(keys))
+    return {row["key"]: row for row in rows}
+
+
+async def keep_answers(tx: Transaction, client_id: str, kept: Sequence[tuple[str, str, str]]) -> None:
+    """(key, digest of the body, answer): kept for repeats."""
+    if kept:
+        keys, digests, bodies = zip(*kept, strict=True)
+        await tx.raw.execute(_KEEP, client_id, list(keys), list(digests), list(bodies))
 
 
 async def _save_transitions(tx: Transaction, changes: Sequence[Change], recorded_at: datetime) -> None:

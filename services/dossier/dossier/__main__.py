@@ -1,0 +1,35 @@
+"""`python -m dossier` serves; `python -m dossier seed` puts the agencies and procedures into the catalogue."""
+
+import asyncio
+import sys
+
+from dossier import cataloguing
+from dossier.main import create_app
+from dossier.settings import Settings
+from shared import service
+from shared.db import Database
+
+
+async def _seed(settings: Settings) -> None:
+    database = Database(settings.database_system_url.get_secret_value(), pool_size=1)
+    try:
+        async with database.transaction() as tx:
+            agencies, procedures = await cataloguing.seed(tx)
+    finally:
+        await database.close()
+    sys.stdout.write(f"{agencies} new agencies, {procedures} new procedures\n")
+
+
+def main() -> None:
+    """Run the command given."""
+    settings = Settings()  # from the environment
+    if sys.argv[1:] == ["seed"]:
+        asyncio.run(_seed(settings))
+    elif sys.argv[1:]:
+        sys.exit("usage: python -m dossier [seed]")
+    else:
+        service.serve(create_app(settings), settings)
+
+
+if __name__ == "__main__":
+    main()

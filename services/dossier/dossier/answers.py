@@ -1,0 +1,167 @@
+"""Models of the dossier routes' answers: what OpenAPI shows. The routes answer plain dictionaries of these shapes."""
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from shared.web import Answer
+
+StatusName = Literal[
+    "submitted",
+    "received",
+    "not_accepted",
+    "in_process",
+    "supplement_requested",
+    "payment_requested",
+    "withdrawn",
+    "stopped",
+    "processed",
+    "returned",
+]
+
+
+class IdentityAnswer(Answer):
+    """What is known of the applicant's identity."""
+
+    outcome: Literal["pending", "not_required", "match", "mismatch", "no_information", "insufficient_basis"]
+    mismatched_fields: list[str]
+    checked_at: datetime | None
+    reason: str | None
+
+
+class PaymentAnswer(Answer):
+    """`due_vnd` is what is still open, `paid_vnd` what was paid."""
+
+    state: Literal["none", "due", "paid", "review"]
+    due_vnd: int
+    paid_vnd: int
+    payment_url: str | None
+
+
+class ActorAnswer(Answer):
+    """Who acted."""
+
+    name: str | None = None
+    title: str | None = None
+    unit: str | None = None
+
+
+class TransitionAnswer(Answer):
+    """One action in a dossier's history. `from` is null for `submit`."""
+
+    version: int
+    action: str
+    from_: StatusName | None = Field(alias="from")
+    to: StatusName
+    actor: ActorAnswer | None
+    reason: str | None
+    at: datetime
+    recorded_at: datetime
+    due_before: datetime | None
+    due_after: datetime | None
+    client_id: str
+    exchange_id: str | None
+    documents: list[dict[str, Any]] | None = None
+    fees: list[dict[str, Any]] | None = None
+
+
+class ApplicantAnswer(Answer):
+    """Personal data, for a stated purpose only."""
+
+    kind: str
+    full_name: str
+    personal_id: str | None
+    date_of_birth: date | None
+    phone: str | None
+    email: str | None
+    organisation_tax_code: str | None
+    address: str | None
+
+
+class DossierAnswer(Answer):
+    """A dossier. `applicant`, `form` and `attachments` only with the header `Hub-Purpose`."""
+
+    code: str
+    status: StatusName
+    status_code: int
+    agency_code: str
+    procedure_code: str
+    channel: str
+    identity: IdentityAnswer
+    payment: PaymentAnswer
+    submitted_at: datetime
+    received_at: datetime | None
+    due_at: datetime | None
+    finished_at: datetime | None
+    returned_at: datetime | None
+    refused_at: datetime | None
+    digitised: bool
+    electronic_result: bool
+    version: int
+    abstract: str | None = None
+    return_method: str | None = None
+    external_reference: str | None = None
+    results: list[dict[str, Any]] | None = None
+    applicant: ApplicantAnswer | None = None
+    form: dict[str, Any] | None = None
+    attachments: list[dict[str, Any]] | None = None
+    history: list[TransitionAnswer] | None = None
+
+
+class DossierPage(Answer):
+    """A page of dossiers."""
+
+    items: list[DossierAnswer]
+    next_cursor: str | None
+
+
+class HistoryAnswer(Answer):
+    """All transitions, oldest first."""
+
+    items: list[TransitionAnswer]
+    next_cursor: str | None
+
+
+class TrackingAnswer(Answer):
+    """What anybody with the code may know."""
+
+    code: str
+    procedure_code: str
+    procedure_name: str | None
+    agency_code: str
+    agency_name: str | None
+    status: StatusName
+    status_code: int
+    submitted_at: datetime
+    received_at: datetime | None
+    due_at: datetime | None
+    finished_at: datetime | None
+    returned_at: datetime | None
+
+
+class RatingAnswer(Answer):
+    """A stored rating."""
+
+    dossier_code: str
+    score: str
+    at: datetime
+
+
+class LineAnswer(Answer):
+    """The answer to one line of a batch."""
+
+    index: int
+    status: int
+    code: str | None = None
+    dossier_status: str | None = None
+    version: int | None = None
+    due_at: datetime | None = None
+    replayed: bool | None = None
+    problem: dict[str, Any] | None = None
+
+
+class ReadAnswer(Answer):
+    """Records for another service."""
+
+    items: list[dict[str, Any]]

@@ -1,0 +1,205 @@
+"""Reading routes and ratings; intake is in `intake_api`, actions in `transition_api`, the catalogue in `catalogue_api`.
+
+Another agency's dossier is 404 on all of them: row-level security does not show it. Personal data is left out
+unless the request states a purpose (`Hub-Purpose`, which the gateway logs).
+"""
+
+from itertools import groupby
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, Header, Path, Query, Request, Response
+
+from dossier import reading_store, record_view
+from dossier.answers import (
+    DossierAnswer,
+    DossierPage,
+    HistoryAnswer,
+    RatingAnswer,
+    ReadAnswer,
+    TrackingAnswer,
+)
+from dossier.bodies import Key, RatingBody, ReadBody, SearchBody, moment_or_day, status_codes
+from dossier.cataloguing import Catalogue
+from dossier.reading_store import Filters
+from dossier.refusal import AlreadyRated, PurposeRequired
+from dossier.submitting import PersonHash
+from shared import clock, idempotency, strict_json, web
+from shared.auth import Caller
+from shared.db import Database, Reading
+from shared.errors import InvalidRequest, NotFound
+from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+
+router = web.router(tags=["dossiers"])
+internal_router = web.router(tags=["internal"])
+
+CodeInPath = Annotated[str, Path(min_length=1, max_length=100)]
+Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
+Reader = Annotated[Caller, web.requires("dossier:read")]
+Include = Annotated[Literal["history"] | None, Query()]
+Cursor = Annotated[str | None, Query(max_length=500)]
+Short = Annotated[str | None, Query(max_length=255)]
+
+
+def _filters(
+    *,
+    agency: Short = None,
+    status: Short = None,
+    procedure: Short = None,
+    channel: Annotated[Literal["counter", "online", "post"] | None, Query()] = None,
+    received_from: Short = None,
+    received_to: Short = None,
+    overdue: bool | None = None,
+    external_reference: Short = None,
+) -> Filters:
+    """The query of a list; times are RFC 3339 or days, `received_to` includes the day it names."""
+    for text in (agency, procedure, external_reference):
+        if text is not None and "\x00" in text:
+            raise InvalidRequest("NUL is not allowed")
+    return Filters(
+        agency=agency,
+        statuses=status_codes(status),
+        procedure=procedure,
+        channel=channel,
+        received_from=moment_or_day("received_from", received_from, end=False),
+        received_to=moment_or_day("received_to", received_to, end=True),
+        overdue=overdue,
+        external_reference=external_reference,
+    )
+
+
+@router.get("/v1/dossiers", response_model=DossierPage)
+async def list_dossiers(
+    *,
+    caller: Reader,
+    rx: web.InReading,
+    filters: Annotated[Filters, Depends(_filters)],
+    purpose: Purpose = None,
+    include: Include = None,
+    cursor: Cursor = None,
+    limit: web.PageSize = 100,
+) -> Response:
+    """Dossiers in order of their codes."""
+    return await _page(rx, caller, filters, cursor, limit, personal=bool(purpose), with_history=include is not None)
+
+
+@router.post("/v1/dossiers/search", response_model=DossierPage, responses=web.errors(PurposeRequired))
+async def search(
+    *, request: Request, caller: Reader, rx: web.InReading, body: SearchBody, purpose: Purpose = None
+) -> Response:
+    """A person's dossiers, for a stated purpose."""
+    if not purpose:
+        raise PurposeRequired
+    hashed: PersonHash = request.app.state.person_hash
+    filters = Filters(agency=body.agency, statuses=status_codes(body.status), person_hash=hashed.of(body.personal_id))
+    return await _page(rx, caller, filters, body.cursor, body.limit, personal=True, with_history=False)
+
+
+@router.get("/v1/dossiers/{code}", response_model=DossierAnswer, responses=web.errors(NotFound))
+async def read(
+    code: CodeInPath, _caller: Reader, rx: web.InReading, purpose: Purpose = None, include: Include = None
+) -> Response:
+    """One dossier; with `Hub-Purpose` also `applicant`, `form` and `attachments`."""
+    row = await reading_store.one(rx, code)
+    if row is None:
+        raise NotFound
+    found = record_view.item(row, personal=bool(purpose))
+    if include is not None:
+        found["history"] = [record_view.transition(it) for it in await reading_store.history(rx, [code])]
+    return _json(found)
+
+
+@router.get("/v1/dossiers/{code}/history", response_model=HistoryAnswer, responses=web.errors(NotFound))
+async def history(code: CodeInPath, _caller: Reader, rx: web.InReading) -> Response:
+    """All transitions, oldest first."""
+    rows = await reading_store.history(rx, [code])
+    if not rows:
+        raise NotFound
+    return _json({"items": [record_view.transition(row) for row in rows], "next_cursor": None})
+
+
+@router.get("/v1/tracking/{code}", response_model=TrackingAnswer, responses=web.errors(NotFound))
+async def track(request: Request, code: CodeInPath, _caller: Reader) -> Response:
+    """Where a dossier of any agency stands; no personal data."""
+    database: Database = request.app.state.api_database
+    async with database.reading() as rx:
+        row = await reading_store.one(rx, code)
+    if row is None:
+        raise NotFound
+    return _json(record_view.tracking(row, _catalogue(request)))
+
+
+@router.post(
+    "/v1/ratings",
+    status_code=201,
+    response_model=RatingAnswer,
+    responses=web.errors(NotFound, AlreadyRated, IdempotencyKeyReused, RequestInProgress),
+)
+async def rate(
+    caller: Annotated[Caller, web.requires("dossier:write")],
+    tx: web.InTransaction,
+    body: RatingBody,
+    idempotency_key: Annotated[Key | None, Header(alias="Idempotency-Key")] = None,
+) -> Response:
+    """How satisfied the applicant was; once per dossier."""
+    if idempotency_key is not None:
+        sha = idempotency.digest(b"POST /v1/ratings\n" + body.model_dump_json().encode())
+        stored = await idempotency.claim(tx, caller.client_id, idempotency_key, sha)
+        if stored is not None:
+            replayed = {idempotency.REPLAYED: "true"}
+            return Response(stored.body, stored.status, replayed, "application/json")
+    at = body.at or clock.now()
+    if not await reading_store.rate(tx, body.dossier_code, body.score, at, caller.client_id):
+        raise AlreadyRated if await reading_store.exists(tx, body.dossier_code) else NotFound
+    answer = strict_json.dumps({"dossier_code": body.dossier_code, "score": body.score, "at": at})
+    if idempotency_key is not None:
+        await idempotency.keep(tx, caller.client_id, idempotency_key, 201, answer)
+    return Response(answer, 201, media_type="application/json")
+
+
+@internal_router.post("/internal/dossiers/read", response_model=ReadAnswer, dependencies=[web.requires_internal()])
+async def internal_read(request: Request, body: ReadBody) -> Response:
+    """Whole records for a neighbour that acts; unknown codes are left out."""
+    database: Database = request.app.state.system_database
+    codes = sorted(set(body.codes))
+    async with database.reading() as rx:
+        rows = await reading_store.many(rx, codes)
+        progress = await reading_store.progress(rx, codes) if body.view == "sync" else []
+    by_code = {code: list(found) for code, found in groupby(progress, key=lambda row: row["code"])}
+    catalogue = _catalogue(request)
+    return _json(
+        {"items": [record_view.internal(row, body.view, catalogue, by_code.get(row["code"], [])) for row in rows]}
+    )
+
+
+async def _page(
+    rx: Reading,
+    caller: Caller,
+    filters: Filters,
+    cursor: str | None,
+    limit: int,
+    *,
+    personal: bool,
+    with_history: bool,
+) -> Response:
+    place = web.decode_cursor(cursor, 1)
+    after = "" if place is None else place[0]
+    if not isinstance(after, str):
+        raise InvalidRequest("The cursor is not one of ours")
+    rows = await reading_store.page(rx, filters, caller.agencies, after, limit + 1)
+    items: list[dict[str, Any]] = [record_view.item(row, personal=personal) for row in rows[:limit]]
+    if with_history:
+        found = await reading_store.history(rx, [it["code"] for it in items])
+        by_code = {code: list(rows) for code, rows in groupby(found, key=lambda row: row["code"])}
+        for it in items:
+            it["history"] = [record_view.transition(row) for row in by_code.get(it["code"], [])]
+    following = web.encode_cursor(items[-1]["code"]) if len(rows) > limit else None
+    return _json({"items": items, "next_cursor": following})
+
+
+def _catalogue(request: Request) -> Catalogue:
+    catalogue: Catalogue = request.app.state.catalogue
+    return catalogue
+
+
+def _json(value: Any) -> Response:
+    return Response(strict_json.dumps(value), media_type="application/json")

@@ -1,0 +1,131 @@
+"""Working on dossiers: actions asked for by people and systems, facts that arrive.
+
+All of it set-based: lock the dossiers in code order, take the steps in Python, write what changed at once. Each
+function runs in the transaction it is given; a refused action leaves no trace and does not stop the others.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dossier import deadline, store
+from dossier.catalogue import Procedure
+from dossier.cataloguing import Catalogue
+from dossier.deadline import Limit, WorkingCalendar
+from dossier.dossier import take
+from dossier.record import Command, Dossier, Step
+from dossier.store import Change
+from shared import clock
+from shared.db import Transaction
+from shared.errors import HubError, NotFound
+
+Fold = Callable[[Dossier], list[Step]]
+"""A fact waiting for its dossier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An action on one dossier, and who asks for it in which exchange."""
+
+    code: str
+    command: Command
+    client_id: str
+    exchange_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why an action was not taken, and the dossier as it stays (None: there is none to be seen)."""
+
+    error: HubError
+    dossier: Dossier | None
+
+
+class Procedures:
+    """The catalogue and the calendar together: the terms of each dossier."""
+
+    def __init__(self, catalogue: Catalogue, calendar: WorkingCalendar) -> None:
+        self._catalogue = catalogue
+        self._calendar = calendar
+
+    def terms(self, dossier: Dossier) -> "ProcedureTerms":
+        """The limits of the version the dossier was filed under."""
+        procedure = self._catalogue.procedure_version(dossier.procedure_code, dossier.procedure_version)
+        return ProcedureTerms(self._calendar, procedure, dossier.channel)
+
+
+class ProcedureTerms:
+    """Due times by one procedure's limits and policy, in working time."""
+
+    def __init__(self, calendar: WorkingCalendar, procedure: Procedure | None, channel: str) -> None:
+        self._calendar = calendar
+        self._procedure = procedure
+        self._channel = channel
+
+    def due(self, received_at: datetime) -> datetime | None:
+        """The clock starts at the reception, or with the next working day after 15:00."""
+        limit = self._limit()
+        if limit is None:
+            return None
+        start = deadline.clock_start(self._calendar, received_at)
+        return deadline.due_at(self._calendar, start, limit)
+
+    def due_after_supplement(self, due_at: datetime, asked_at: datetime, answered_at: datetime) -> datetime:
+        """`extend` pauses the clock, `restart` counts again: the procedure's policy."""
+        limit = self._limit()
+        if limit is None or self._procedure is None:
+            return due_at
+        return deadline.due_after_supplement(
+            self._calendar,
+            self._procedure.supplement_policy,
+            limit,
+            due_at,
+            asked_at=asked_at,
+            answered_at=answered_at,
+        )
+
+    def _limit(self) -> Limit | None:
+        if self._procedure is None or not self._procedure.limits:
+            return None
+        return self._procedure.limit(self._channel)  # type: ignore[arg-type]  # checked at intake and by the table
+
+
+async def lock(tx: Transaction, codes: Iterable[str]) -> dict[str, Dossier]:
+    """Lock the dossiers that the transaction may see, in code order."""
+    return await store.lock(tx, sorted(codes))
+
+
+async def act(
+    tx: Transaction, wanted: Sequence[Wanted], procedures: Procedures, dossiers: dict[str, Dossier]
+) -> list[Step | Refused]:
+    """Take the actions in order on these locked dossiers; for each its step or why not."""
+    results: list[Step | Refused] = []
+    changes: list[Change] = []
+    for it in wanted:
+        result = _one(it, dossiers.get(it.code), procedures)
+        if isinstance(result, Step):
+            dossiers[it.code] = result.after
+            changes.append(Change(result, it.client_id, it.exchange_id))
+        results.append(result)
+    await store.save(tx, changes, clock.now())
+    return results
+
+
+def _one(it: Wanted, dossier: Dossier | None, procedures: Procedures) -> Step | Refused:
+    if dossier is None:
+        return Refused(NotFound(), None)
+    try:
+        return take(dossier, it.command, procedures.terms(dossier))
+    except HubError as refusal:
+        return Refused(refusal, dossier)
+
+
+async def fold(tx: Transaction, facts: Mapping[str, Fold], origin: str) -> set[str]:
+    """Fold one fact into each of these dossiers; the codes of those that do not exist.
+
+    `origin` (the topic) stands in the history where a person's client would.
+    """
+    dossiers = await store.lock(tx, sorted(facts))
+    changes = [Change(step, origin, None) for code, dossier in dossiers.items() for step in facts[code](dossier)]
+    await store.save(tx, changes, clock.now())
+    return set(facts) - set(dossiers)

@@ -1,0 +1,53 @@
+"""Wires the service: opens, connects, starts. The only place that reads settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from dossier import api, catalogue_api, consumers, intake_api, transition_api, working_calendar
+from dossier.cataloguing import Catalogue
+from dossier.consumers import Consumers
+from dossier.handling import Procedures
+from dossier.intake import Intake
+from dossier.numbering import Numbers
+from dossier.settings import Settings
+from dossier.submitting import PersonHash
+from shared import service
+from shared.auth import JwksSource
+from shared.service import Runtime
+
+ROUTERS = (
+    intake_api.router,
+    transition_api.router,
+    api.router,
+    catalogue_api.router,
+    api.internal_router,
+    catalogue_api.internal_router,
+)
+
+
+def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI:
+    """The application; nothing is opened before its lifespan begins. `jwks` is given by tests."""
+
+    @asynccontextmanager
+    async def opening(app: FastAPI) -> AsyncIterator[None]:
+        runtime = Runtime("dossier", settings, jwks=jwks)
+        database = runtime.api_database
+        catalogue = Catalogue()
+        await catalogue.check(database)
+        procedures = Procedures(catalogue, working_calendar.vietnam())
+        person_hash = PersonHash.from_file(settings.person_hash_key_file)
+        app.state.catalogue = catalogue
+        app.state.procedures = procedures
+        app.state.person_hash = person_hash
+        app.state.intake = Intake(database, catalogue, Numbers(database), person_hash)
+        folding = Consumers(procedures)
+        runtime.read(consumers.IDENTITY, folding.identity)
+        runtime.read(consumers.PAYMENT, folding.payment)
+        runtime.read(consumers.MINISTRY, folding.ministry)
+        runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
+        async with runtime.running(app):
+            yield
+
+    return service.create("LGSP Hub: dossiers", ROUTERS, opening)

@@ -1,0 +1,160 @@
+"""The events this service reads, as models. Members nobody here needs are passed over: senders may add some."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from dossier.bodies import ActorBody, Code, DocumentBody, FeeBody, LongText, Moment
+from dossier.charge import ChargeState, Payment
+from dossier.record import Command
+from shared import clock, problems
+from shared.errors import InvalidRequest
+from shared.events import Event
+
+PROGRESSED = "vn.gov.ministry.dossier.progressed.v1"
+RESULT_ISSUED = "vn.gov.ministry.dossier.result-issued.v1"
+NOTICE_ISSUED = "vn.gov.ministry.tax.notice-issued.v1"
+MINISTRY_TYPES = {PROGRESSED, RESULT_ISSUED, NOTICE_ISSUED}
+CHARGE_STATES: dict[str, ChargeState] = {
+    "failed.v1": "failed",
+    "expired.v1": "expired",
+    "review_opened.v1": "review",
+}
+
+
+class Said(BaseModel):
+    """Base of these models."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+S = TypeVar("S", bound=Said)
+
+
+class Verified(Said):
+    """`identity.verified`."""
+
+    verification_id: Code
+    outcome: Literal["match", "mismatch", "no_information", "insufficient_basis"]
+    mismatched_fields: list[Code] = Field(default_factory=list)
+    checked_at: Moment
+
+
+class LinkReady(Said):
+    """`payment.link_ready`."""
+
+    payment_id: Code
+    payment_url: Annotated[str, StringConstraints(max_length=2048)]
+    amount_vnd: int
+
+
+class Completed(Said):
+    """`payment.completed`."""
+
+    payment_id: Code
+    request_version: int | None = None
+    method: Literal["online", "counter"]
+    amount_vnd: int
+    lines: list[dict[str, Any]] | None = None
+    at: Moment
+
+    def payment(self) -> Payment:
+        """As the rules take it."""
+        lines = tuple(self.lines or ())
+        return Payment(self.payment_id, self.amount_vnd, self.method, self.at, self.request_version, lines)
+
+
+class PaymentOutcome(Said):
+    """`payment.failed`, `.expired`, `.review_opened`."""
+
+    payment_id: Code
+    request_version: int | None = None
+
+
+class _Result(Said):
+    documents: list[DocumentBody] = Field(default_factory=list)
+
+
+class _Progressed(Said):
+    action: Code
+    actor: ActorBody | LongText | None = None
+    reason: LongText | None = None
+    at: Moment | None = None
+    result: _Result | None = None
+    fees: list[FeeBody] = Field(default_factory=list)
+    identity_reason: LongText | None = None
+
+
+class _ResultIssued(Said):
+    documents: Annotated[list[DocumentBody], Field(min_length=1)]
+    at: Moment | None = None
+    actor: ActorBody | LongText | None = None
+    reason: LongText | None = None
+    identity_reason: LongText | None = None
+
+
+class _NoticeIssued(Said):
+    lines: Annotated[list[FeeBody], Field(min_length=1)]
+    at: Moment | None = None
+    actor: ActorBody | LongText | None = None
+    reason: LongText | None = None
+
+
+def parse(kind: type[S], event: Event) -> S:
+    """The event's data. Raises `InvalidRequest`."""
+    try:
+        return kind.model_validate(event.data)
+    except ValidationError as failure:
+        raise problems.invalid(failure) from None
+
+
+def reason(refusal: InvalidRequest) -> str:
+    """What is wrong with an event, in one line: places, never values."""
+    places = "; ".join(f"{field.pointer or '/'} {field.message}" for field in refusal.errors)
+    return f"{refusal.code}: {places}"[:500]
+
+
+def covers(event: Event, agency_code: str) -> bool:
+    """Whether the client that pushed the event may speak for this agency (Kafka header `hub-agencies`)."""
+    agencies = event.headers.get("hub-agencies", "").split(",")
+    return any(own and (own in ("*", agency_code) or agency_code.startswith(own + ".")) for own in agencies)
+
+
+def command(event: Event, status: int | None) -> Command | None:
+    """The action an event of a ministry asks for; None for a type we do not know. Raises `InvalidRequest`.
+
+    A result finishes a dossier in work and joins one that has ended; a tax notice asks for payment.
+    """
+    if event.type == PROGRESSED:
+        said = parse(_Progressed, event)
+        documents = () if said.result is None else tuple(dict(it) for it in said.result.documents)
+        return _command(said.action, said, fees=_plain(said.fees), documents=documents,
+                        identity_reason=said.identity_reason)  # fmt: skip
+    if event.type == RESULT_ISSUED:
+        issued = parse(_ResultIssued, event)
+        if status in (9, 10):
+            return _command("attach_result", issued, documents=_plain(issued.documents))
+        return _command("finish", issued, documents=_plain(issued.documents),
+                        identity_reason=issued.identity_reason)  # fmt: skip
+    if event.type == NOTICE_ISSUED:
+        notice = parse(_NoticeIssued, event)
+        return _command("request_payment", notice, fees=_plain(notice.lines))
+    return None
+
+
+def _command(action: str, said: _Progressed | _ResultIssued | _NoticeIssued, **members: Any) -> Command:
+    actor = said.actor
+    return Command(
+        action=action,
+        role="ministry",
+        now=clock.now(),
+        at=said.at,
+        reason=said.reason or None,
+        actor={"name": actor} if isinstance(actor, str) else None if actor is None else dict(actor),
+        may_import=True,
+        **members,
+    )
+
+
+def _plain(models: list[Any]) -> tuple[dict[str, Any], ...]:
+    return tuple(dict(model) for model in models)

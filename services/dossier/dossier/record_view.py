@@ -1,0 +1,169 @@
+"""Rows as others see them: API items, history, whole records for the neighbours' `/internal/dossiers/read`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from dossier import charge, view
+from dossier.cataloguing import Catalogue
+from dossier.charge import Charges
+from dossier.record import STATUS_NAMES, Dossier, Status
+from dossier.store import a_dossier
+
+Row = Mapping[str, Any]
+View = Literal["identity", "payment", "sync"]
+
+
+def item(row: Row, *, personal: bool) -> dict[str, Any]:
+    """A dossier of a list or a single read. `personal`: a purpose was stated."""
+    dossier = a_dossier(row)
+    public = {
+        **view.public_record(dossier),
+        "abstract": row["abstract"],
+        "return_method": row["return_method"],
+        "external_reference": row["external_reference"],
+        "results": list(dossier.results),
+    }
+    if personal:
+        public |= {"applicant": row["applicant"], "form": row["form"], "attachments": row["attachments"]}
+    return public
+
+
+def transition(row: Row) -> dict[str, Any]:
+    """A row of the history."""
+    return {
+        "version": row["version"],
+        "action": row["action"],
+        "from": None if row["from_status"] is None else STATUS_NAMES[Status(row["from_status"])],
+        "to": STATUS_NAMES[Status(row["to_status"])],
+        "actor": row["actor"],
+        "reason": row["reason"],
+        "at": row["at"],
+        "recorded_at": row["recorded_at"],
+        "due_before": row["due_before"],
+        "due_after": row["due_after"],
+        "client_id": row["client_id"],
+        "exchange_id": row["exchange_id"],
+        **{name: value for name, value in (row["detail"] or {}).items() if name != "attachments"},
+    }
+
+
+def tracking(row: Row, catalogue: Catalogue) -> dict[str, Any]:
+    """What anybody with the code may know: no personal data, no free text."""
+    dossier = a_dossier(row)
+    return {
+        "code": dossier.code,
+        "procedure_code": dossier.procedure_code,
+        "procedure_name": _procedure_name(dossier, catalogue),
+        "agency_code": dossier.agency_code,
+        "agency_name": catalogue.name_of_agency(dossier.agency_code),
+        "status": STATUS_NAMES[dossier.status],
+        "status_code": int(dossier.status),
+        "submitted_at": dossier.submitted_at,
+        "received_at": dossier.received_at,
+        "due_at": dossier.due_at,
+        "finished_at": dossier.finished_at,
+        "returned_at": dossier.returned_at,
+    }
+
+
+def internal(row: Row, wanted: View, catalogue: Catalogue, progress: Sequence[Row] = ()) -> dict[str, Any]:
+    """The record one neighbour needs, and no more."""
+    dossier, applicant = a_dossier(row), row["applicant"]
+    common = {
+        "code": dossier.code,
+        "version": dossier.version,
+        "agency_code": dossier.agency_code,
+        "agency_name": catalogue.name_of_agency(dossier.agency_code) or dossier.agency_code,
+        "procedure_code": dossier.procedure_code,
+        "procedure_name": _procedure_name(dossier, catalogue) or dossier.procedure_code,
+        "status_code": int(dossier.status),
+    }
+    if wanted == "identity":
+        names = ("kind", "full_name", "personal_id", "date_of_birth", "organisation_tax_code")
+        return {**common, "applicant": _only(applicant, names), "submitted_at": dossier.submitted_at}
+    if wanted == "payment":
+        return {**common, "applicant": _only(applicant, ("kind", "full_name", "personal_id", "address"))}
+    return {**common, **_sync(dossier, row, catalogue), "progress": _progress(progress)}
+
+
+def _sync(dossier: Dossier, row: Row, catalogue: Catalogue) -> dict[str, Any]:
+    procedure = catalogue.procedure_version(dossier.procedure_code, dossier.procedure_version)
+    return {
+        "field_code": procedure.field_code if procedure else "",
+        "field_name": procedure.field_name if procedure else "",
+        "channel": dossier.channel,
+        "external_reference": row["external_reference"],
+        "applicant": row["applicant"],
+        "abstract": row["abstract"],
+        "submitted_at": dossier.submitted_at,
+        "received_at": dossier.received_at,
+        "due_at": dossier.due_at,
+        "finished_at": dossier.finished_at,
+        "returned_at": dossier.returned_at,
+        "refused_at": dossier.refused_at,
+        "return_method": row["return_method"],
+        "attachments": row["attachments"],
+        "results": list(dossier.results),
+        "fees": _fees(dossier.charges),
+        "supplements": [
+            {
+                "number": number,
+                "requested_at": it.requested_at,
+                "requested_by": it.requested_by,
+                "reason": it.reason,
+                "answered_at": it.answered_at,
+                "due_before": it.due_before,
+                "due_after": it.due_after,
+            }
+            for number, it in enumerate(dossier.supplements, 1)
+        ],
+        "identity_outcome": dossier.identity_outcome,
+        "digitised": dossier.has_digitised,
+        "electronic_result": dossier.has_electronic_result,
+        "payments": {
+            "due_vnd": charge.due_vnd(dossier.charges),
+            "paid_vnd": charge.paid_vnd(dossier.charges),
+            "online": any(it.method == "online" for it in dossier.charges),
+        },
+        "last_reason": dossier.last_reason,
+    }
+
+
+def _fees(charges: Charges) -> list[dict[str, Any]]:
+    """All lines asked for or paid; money without lines stands as one of its own."""
+    fees: list[dict[str, Any]] = []
+    for it in charges:
+        unnamed = {"code": "", "name": "Phí, lệ phí", "kind": "fee", "amount_vnd": it.amount_vnd}
+        fees += [{**line, "at": it.at} for line in it.lines or (unnamed,)]
+    return fees
+
+
+def _progress(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """One row per change of status, numbered; equal in second and status counts as one (the wire's key)."""
+    listed: list[dict[str, Any]] = []
+    seen: set[tuple[Any, int]] = set()
+    for row in rows:
+        key = (row["at"].replace(microsecond=0), row["to_status"])
+        if key in seen:
+            continue
+        seen.add(key)
+        listed.append(
+            {
+                "number": len(listed) + 1,
+                "status_code": row["to_status"],
+                "at": row["at"],
+                "actor": row["actor"],
+                "reason": row["reason"],
+                "due_at": row["due_after"],
+            }
+        )
+    return listed
+
+
+def _only(applicant: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: applicant.get(name) for name in names}
+
+
+def _procedure_name(dossier: Dossier, catalogue: Catalogue) -> str | None:
+    procedure = catalogue.procedure_version(dossier.procedure_code, dossier.procedure_version)
+    return procedure.name if procedure else None

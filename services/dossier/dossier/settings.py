@@ -1,0 +1,15 @@
+"""The settings of this service; read by main only. The table is in the README."""
+
+from pathlib import Path
+
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """`HUB_*` environment variables."""
+
+    port: int = 8081
+    person_hash_key_file: Path
+    """32 bytes in hex: the key of the hash by which a person's dossiers are found."""
+    catalogue_check_seconds: float = 2.0
+    """How often to look whether another process changed the catalogue."""

@@ -1,0 +1,236 @@
+"""`POST /v1/dossiers/{code}/transitions` and its batch: actions asked for over HTTP, idempotent.
+
+The dossier's row is locked first. A repeat of the same key therefore waits there, two seconds at most, and then
+finds the first answer.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import asyncpg
+from fastapi import Header, Path, Request, Response
+
+from dossier import handling, ndjson, view
+from dossier.answers import DossierAnswer, LineAnswer
+from dossier.bodies import Key, TransitionBody, TransitionLine, command, parse
+from dossier.handling import Procedures, Refused, Wanted
+from dossier.openapi import json_body, ndjson_body
+from dossier.record import STATUS_NAMES, Step
+from dossier.refusal import (
+    ActionNotForRole,
+    ChargeOpen,
+    ExtensionNotAllowed,
+    IdentityPending,
+    IdentityReasonRequired,
+    LegalExceptionRequired,
+    TimeGoesBack,
+    TransitionNotAllowed,
+)
+from dossier.store import answers as stored_answers
+from dossier.store import keep_answers
+from shared import clock, idempotency, strict_json, web
+from shared.auth import Caller
+from shared.db import Database, Transaction
+from shared.errors import HubError, NotFound, Overloaded, PayloadTooLarge, PreconditionFailed
+from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.telemetry import log
+
+router = web.router(tags=["dossiers"])
+CodeInPath = Annotated[str, Path(min_length=1, max_length=100)]
+IdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
+_LOCKED = asyncpg.exceptions.LockNotAvailableError
+
+_REFUSALS = web.errors(
+    NotFound,
+    ActionNotForRole,
+    TransitionNotAllowed,
+    TimeGoesBack,
+    IdentityPending,
+    IdentityReasonRequired,
+    ChargeOpen,
+    LegalExceptionRequired,
+    ExtensionNotAllowed,
+    PreconditionFailed,
+    IdempotencyKeyReused,
+    RequestInProgress,
+)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One action of a request or a line."""
+
+    wanted: Wanted
+    key: str | None
+    sha: str | None
+
+
+@router.post(
+    "/v1/dossiers/transitions/batch",
+    response_class=Response,
+    responses=web.errors(PayloadTooLarge) | ndjson_body(LineAnswer),
+    openapi_extra={"requestBody": {"required": True, "content": {ndjson.MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+)
+async def transit_batch(request: Request, caller: Annotated[Caller, web.requires("dossier:transition")]) -> Response:
+    """Up to 5,000 actions, one per line; those of one dossier apply in order."""
+    lines = await ndjson.lines(request)
+    answers: list[dict[str, Any]] = []
+    for group in ndjson.groups(len(lines)):
+        parsed = [_line(lines[index], caller, web.exchange_id(request)) for index in group]
+        asked = [it for it in parsed if isinstance(it, _Asked)]
+        done = iter(await _in_groups(request, caller, asked))
+        answers += [next(done) if isinstance(it, _Asked) else it for it in parsed]
+        await asyncio.sleep(0)  # decoding a group holds the loop: others come first now
+    return ndjson.response(answers)
+
+
+@router.post(
+    "/v1/dossiers/{code}/transitions",
+    response_model=DossierAnswer,
+    responses=_REFUSALS,
+    openapi_extra=json_body(TransitionBody),
+)
+async def transit(
+    request: Request,
+    code: CodeInPath,
+    caller: Annotated[Caller, web.requires("dossier:transition")],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """One action on one dossier; the dossier as it is then."""
+    body = await request.body()
+    parsed = parse(TransitionBody, body)
+    wanted = Wanted(code, command(parsed, caller, clock.now()), caller.client_id, web.exchange_id(request))
+    sha = None if idempotency_key is None else _sha(code, body)
+    database: Database = request.app.state.api_database
+    try:
+        async with database.transaction(caller.agencies) as tx:
+            (result,) = await _act(tx, caller, [_Asked(wanted, idempotency_key, sha)], _procedures(request), _record)
+    except _LOCKED:
+        if idempotency_key is None:
+            raise Overloaded(retry_after_seconds=1) from None
+        raise RequestInProgress(retry_after_seconds=1) from None
+    except asyncpg.exceptions.UniqueViolationError:
+        # Somebody used the key for another dossier in this very moment.
+        raise IdempotencyKeyReused from None
+    if isinstance(result, HubError):
+        raise result
+    headers = {idempotency.REPLAYED: "true"} if result.is_replay else {}
+    return Response(result.body, 200, headers, "application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    body: str
+    is_replay: bool
+
+
+async def _in_groups(request: Request, caller: Caller, asked: Sequence[_Asked]) -> list[dict[str, Any]]:
+    """One transaction for all; a database error repeats them one by one."""
+    database: Database = request.app.state.api_database
+    try:
+        async with database.transaction(caller.agencies) as tx:
+            results = await _act(tx, caller, asked, _procedures(request), _line_answer)
+        return [_line_result(result) for result in results]
+    except HubError as fault:
+        return [ndjson.refusal(fault) for _ in asked]
+    except asyncpg.PostgresError as fault:
+        if len(asked) > 1:
+            return [(await _in_groups(request, caller, [it]))[0] for it in asked]
+        log.warning("line_failed", fault=type(fault).__name__)
+        taken = isinstance(fault, asyncpg.exceptions.UniqueViolationError)
+        return [ndjson.refusal(IdempotencyKeyReused() if taken else Overloaded(retry_after_seconds=1))]
+
+
+async def _act(
+    tx: Transaction, caller: Caller, asked: Sequence[_Asked], procedures: Procedures, answer: Any
+) -> list[_Done | HubError]:
+    """Lock, look for first answers, take the steps, keep the answers: all in this transaction."""
+    await tx.raw.execute(f"SET LOCAL lock_timeout = {idempotency.WAIT_MILLISECONDS}")
+    dossiers = await handling.lock(tx, {it.wanted.code for it in asked})
+    keys = [it.key for it in asked if it.key is not None]
+    stored = await stored_answers(tx, caller.client_id, keys) if keys else {}
+    first: dict[str, str | None] = {key: row["body_sha256"] for key, row in stored.items()}
+    fresh: list[_Asked] = []
+    for it in asked:
+        if it.key is None or it.key not in first:
+            fresh.append(it)
+            if it.key is not None:
+                first[it.key] = it.sha
+    taken = await handling.act(tx, [it.wanted for it in fresh], procedures, dossiers)
+    by_line = {id(it): result for it, result in zip(fresh, taken, strict=True)}
+    bodies = {key: row["answer"] for key, row in stored.items()}
+    kept: list[tuple[str, str, str]] = []
+    results: list[_Done | HubError] = []
+    for it in asked:
+        result = by_line.get(id(it))
+        if isinstance(result, Refused):
+            results.append(result.error)
+        elif isinstance(result, Step):
+            body = answer(result)
+            results.append(_Done(body, False))
+            if it.key is not None and it.sha is not None:
+                bodies[it.key] = body
+                kept.append((it.key, it.sha, body))
+        else:
+            results.append(_repeated(it, first, bodies))
+    await keep_answers(tx, caller.client_id, kept)
+    return results
+
+
+def _repeated(it: _Asked, first: dict[str, str | None], bodies: dict[str, str]) -> _Done | HubError:
+    """A repeat of a stored answer, or of an earlier line (which may have been refused: then send it again)."""
+    assert it.key is not None
+    if first[it.key] != it.sha:
+        return IdempotencyKeyReused()
+    if it.key not in bodies:
+        return RequestInProgress("An earlier line with this key was refused; send it again", retry_after_seconds=1)
+    return _Done(bodies[it.key], True)
+
+
+def _line(line: bytes, caller: Caller, exchange_id: str | None) -> _Asked | dict[str, Any]:
+    try:
+        parsed = parse(TransitionLine, line)
+    except HubError as refusal:
+        return ndjson.refusal(refusal)
+    wanted = Wanted(parsed.code, command(parsed, caller, clock.now()), caller.client_id, exchange_id)
+    key = parsed.idempotency_key
+    return _Asked(wanted, key, None if key is None else _sha("batch", line))
+
+
+def _record(step: Step) -> str:
+    return strict_json.dumps(view.public_record(step.after)).decode()
+
+
+def _line_answer(step: Step) -> str:
+    after = step.after
+    answer = {
+        "status": 200,
+        "code": after.code,
+        "dossier_status": STATUS_NAMES[after.status],
+        "version": after.version,
+        "due_at": after.due_at,
+    }
+    return strict_json.dumps(answer).decode()
+
+
+def _line_result(result: _Done | HubError) -> dict[str, Any]:
+    if isinstance(result, HubError):
+        return ndjson.refusal(result)
+    answer: dict[str, Any] = strict_json.loads(result.body.encode())
+    if result.is_replay:
+        # The key may have been used on the single route, whose answer is the dossier itself.
+        names = ("code", "dossier_status", "version", "due_at")
+        kept: dict[str, Any] = {name: answer[name] for name in names if name in answer}
+        return {"status": 200, **kept, "replayed": True}
+    return answer
+
+
+def _sha(place: str, body: bytes) -> str:
+    return idempotency.digest(f"POST transitions {place}\n".encode() + body)
+
+
+def _procedures(request: Request) -> Procedures:
+    procedures: Procedures = request.app.state.procedures
+    return procedures
