@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.errors import Forbidden, HubError, NotFound
+from shared.errors import Forbidden, NotFound
 
 PERSONAL_ID = re.compile(r"[0-9]{12}")
 """Personal identification number, 12 digits (NĐ 137/2015/NĐ-CP art. 13); it has no check digit."""
@@ -58,15 +58,6 @@ class DossierUnknown(NotFound):
 
 class VerificationUnknown(NotFound):
     """The verification does not exist or belongs to an agency that the caller does not cover."""
-
-
-class RegisterRefused(HubError):
-    """The register understood the question and declines to answer it (SOAP fault `Client`)."""
-
-    status = 502
-    code = "register_refused"
-    title = "The population database refuses the question"
-    retryable = False
 
 
 @dataclass(frozen=True, slots=True)

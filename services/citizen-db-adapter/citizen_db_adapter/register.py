@@ -19,8 +19,8 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
-from citizen_db_adapter.citizen import Person, Record, RegisterRefused
-from shared.errors import UpstreamInvalid, UpstreamUnavailable
+from citizen_db_adapter.citizen import Person, Record
+from shared.errors import HubError, UpstreamInvalid, UpstreamUnavailable
 from shared.http import Answer, Peer
 
 NAMESPACE = "http://dancuquocgia.bca"
@@ -72,6 +72,13 @@ class Exchange:
 
     request: bytes
     answer: bytes
+
+
+class RegisterRefused(HubError):
+    """The register understood the question and declines to answer it; `exchange` is the proof."""
+
+    status, code, title = 502, "register_refused", "The population database refuses the question"
+    exchange: Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +136,7 @@ class Register:
         collection = next((e for e in root.iter() if _local(e) == "CongdanCollection"), None)
         if collection is None:
             raise UpstreamInvalid("The population database answered 037 without CongdanCollection.")
-        return [_record(e) for e in collection if _local(e) == "CongDan"], exchange
+        return [record_of(e) for e in collection if _local(e) == "CongDan"], exchange
 
     async def _ask(self, text: str) -> tuple[etree._Element, Exchange]:
         request = text.encode()
@@ -137,9 +144,10 @@ class Register:
         answer = await self._peer.send("POST", self._credentials.path, content=request, headers=headers)
         try:
             return read_answer(answer), Exchange(request, answer.content)
-        except RegisterRefused:
+        except RegisterRefused as refusal:
             # SOAP 1.1 sends every fault with HTTP 500, but whoever refuses is alive.
             self._peer.breaker.succeeded()
+            refusal.exchange = Exchange(request, answer.content)
             raise
 
 
@@ -198,7 +206,8 @@ def _parse(content: bytes) -> etree._Element | None:
     return None if root.getroottree().docinfo.internalDTD is not None else root
 
 
-def _record(element: etree._Element) -> Record:
+def record_of(element: etree._Element) -> Record:
+    """A `CongDan` of 037: the fields that are there, in the hub's names."""
     fields = {name: _spoken(element, tag) for name, tag in LOOKUP_FIELDS.items()}
     return Record(
         personal_id=_spoken(element, "SoDinhDanh"),

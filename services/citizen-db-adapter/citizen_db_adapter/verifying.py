@@ -15,12 +15,11 @@ from citizen_db_adapter.citizen import (
     Outcome,
     Person,
     Record,
-    RegisterRefused,
     can_be_asked,
     judge,
 )
 from citizen_db_adapter.evidence import Sealer
-from citizen_db_adapter.register import Exchange, Register
+from citizen_db_adapter.register import Exchange, Register, RegisterRefused
 from citizen_db_adapter.store import Conclusion, Intent, Question
 from shared import clock, outbox, strict_json, vietnamese
 from shared.db import Reading, Transaction
@@ -137,7 +136,8 @@ async def ask(register: Register, question: Question, person: Person) -> Asked:
             records, exchange = await register.records(question.id, person, question.procedure_code)
             exchanges.append(exchange)
             finding = judge(person, [_normal(record) for record in records])
-    except RegisterRefused:
+    except RegisterRefused as refusal:
+        exchanges.append(refusal.exchange)
         finding = Finding(Outcome.INSUFFICIENT_BASIS)
     return Asked(finding, clock.now(), tuple(exchanges))
 
@@ -221,8 +221,8 @@ async def look_up(register: Register, lookup_id: str, request: Request, procedur
     """037 alone. The record comes only when name and birth date are those of the person asked about."""
     try:
         records, exchange = await register.records(lookup_id, request.person, procedure_code)
-    except RegisterRefused:
-        return Found(Finding(Outcome.INSUFFICIENT_BASIS), None, ())
+    except RegisterRefused as refusal:
+        return Found(Finding(Outcome.INSUFFICIENT_BASIS), None, (refusal.exchange,))
     finding = judge(request.person, [_normal(record) for record in records])
     return Found(finding, records[0] if finding.outcome is Outcome.MATCH else None, (exchange,))
 

@@ -22,51 +22,25 @@ from shared.errors import HubError, InvalidRequest, UpstreamInvalid, UpstreamUna
 from shared.http import Answer, Peer
 
 VERSION = "1.0.6"
-_INIT_SIGNED = [
-    "LoaiBanTin",
-    "PhienBan",
-    "MaDoiTac",
-    "MaThamChieu",
-    "SoTien",
-    "LoaiHinhThanhToan",
-    "MaKenhThanhToan",
-    "MaThietBi",
-    "NgonNgu",
-    "MaTienTe",
-    "MaNganHang",
-    "ThongTinGiaoDich",
-    "ThoiGianGD",
-    "Ip",
-]
-_QUERY_SIGNED = ["LoaiBanTin", "PhienBan", "MaDoiTac", "MaThamChieu", "ThoiGianGD"]
-_CONFIRM_SIGNED = [
-    "LoaiBanTin",
-    "MaLoi",
-    "MaDoiTac",
-    "MaThamChieu",
-    "SoTien",
-    "MaTienTe",
-    "MaGiaoDich",
-    "MaNganHang",
-    "ThoiGianGD",
-    "ThongTinGiaoDich",
-]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_INIT_SIGNED = _names(
+    "LoaiBanTin PhienBan MaDoiTac MaThamChieu SoTien LoaiHinhThanhToan MaKenhThanhToan MaThietBi NgonNgu "
+    "MaTienTe MaNganHang ThongTinGiaoDich ThoiGianGD Ip"
+)
+_QUERY_SIGNED = _names("LoaiBanTin PhienBan MaDoiTac MaThamChieu ThoiGianGD")
+_CONFIRM_SIGNED = _names(
+    "LoaiBanTin MaLoi MaDoiTac MaThamChieu SoTien MaTienTe MaGiaoDich MaNganHang ThoiGianGD ThongTinGiaoDich"
+)
 # Sent as "" when they do not concern the charge: fines, traffic fines.
-_UNUSED_RECEIPT_FIELDS = [
-    "MaLoaiHinhThuPhat",
-    "TenLoaiHinhThuPhat",
-    "MaCoQuanQD",
-    "TenCoQuanQD",
-    "KhoBac",
-    "NgayQD",
-    "SoQD",
-    "ThoiGianViPham",
-    "DiaDiemViPham",
-    "TenNguoiViPham",
-    "TaiKhoanThuNSNN",
-    "HuyenNguoiNop",
-    "TinhNguoiNop",
-]
+_UNUSED_RECEIPT_FIELDS = _names(
+    "MaLoaiHinhThuPhat TenLoaiHinhThuPhat MaCoQuanQD TenCoQuanQD KhoBac NgayQD SoQD ThoiGianViPham DiaDiemViPham "
+    "TenNguoiViPham TaiKhoanThuNSNN HuyenNguoiNop TinhNguoiNop"
+)
 _LONGEST_CALLBACK_TEXT = 512
 
 

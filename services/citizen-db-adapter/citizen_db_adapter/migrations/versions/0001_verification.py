@@ -35,7 +35,8 @@ CREATE TABLE verification (
   announced_at timestamptz,
   recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   CHECK ((outcome = 'pending') = (checked_at IS NULL)));
-COMMENT ON COLUMN verification.subject IS 'sealed person of a request until it is answered; applicants are read from the dossier';
+COMMENT ON COLUMN verification.subject IS
+  'sealed person of a request until it is answered; applicants are read from the dossier';
 COMMENT ON COLUMN verification.next_attempt_at IS 'also the lease: set ahead by the worker that took the row';
 CREATE UNIQUE INDEX verification_of_dossier ON verification (dossier_code) WHERE origin = 'dossier';
 CREATE INDEX verification_waiting ON verification (next_attempt_at) WHERE outcome = 'pending';

@@ -82,7 +82,8 @@ CREATE TABLE ledger (
   transaction_number text NOT NULL,
   at timestamptz NOT NULL,
   recorded_at timestamptz NOT NULL DEFAULT clock_timestamp());
-COMMENT ON COLUMN ledger.kind IS 'paid: the payment asked for; other_amount: money to review (another amount, or paid again)';
+COMMENT ON COLUMN ledger.kind IS
+  'paid: the payment asked for; other_amount: money to review (another amount, or paid again)';
 CREATE UNIQUE INDEX ledger_paid_once ON ledger (charge_id) WHERE kind = 'paid';
 CREATE UNIQUE INDEX ledger_transaction_once ON ledger (reference, transaction_number) WHERE method = 'online';
 CREATE INDEX ON ledger (dossier_code);
