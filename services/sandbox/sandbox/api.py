@@ -11,16 +11,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect
 
+from sandbox import payment_platform_store, population_store, portal_store
+from sandbox.faults import Behaviour
+from sandbox.payment_platform import PaymentPlatform
+from sandbox.population import Population
+from sandbox.population_store import Person
+from sandbox.portal import Portal
+from sandbox.store import Store
 from shared import problems, strict_json
 from shared.errors import Conflict, FieldError, InvalidRequest, NotFound
-
-from . import payment_platform_store, population_store, portal_store
-from .faults import Behaviour
-from .payment_platform import PaymentPlatform
-from .population import Population
-from .population_store import Person
-from .portal import Portal
-from .store import Store
 
 MAX_LINE_BYTES = 65_536
 PEOPLE_AT_ONCE = 2_000

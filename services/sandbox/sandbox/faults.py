@@ -29,8 +29,8 @@ from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from .connection import Cut
-from .store import Store
+from sandbox.connection import Cut
+from sandbox.store import Store
 
 SystemName = Literal["portal", "payment", "population"]
 Mode = Literal[

@@ -7,17 +7,16 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
+from sandbox import api
+from sandbox.api import NationalSystems
+from sandbox.faults import Behaviour, PaymentSwitches, PopulationSwitches, PortalSwitches
+from sandbox.payment_platform import PaymentPlatform
+from sandbox.payment_platform_payer import Payer
+from sandbox.population import Population
+from sandbox.portal import Portal
+from sandbox.settings import Settings
+from sandbox.store import Store
 from shared import problems, service
-
-from . import api
-from .api import NationalSystems
-from .faults import Behaviour, PaymentSwitches, PopulationSwitches, PortalSwitches
-from .payment_platform import PaymentPlatform
-from .payment_platform_payer import Payer
-from .population import Population
-from .portal import Portal
-from .settings import Settings
-from .store import Store
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from . import checksum, payment_platform_store
-from .faults import Behaviour, PaymentSwitches
-from .payment_platform_bill import bill
-from .payment_platform_message import fault_of_init, fault_of_query
-from .payment_platform_store import Decision, Payment
-from .store import Store, now_ms
+from sandbox import checksum, payment_platform_store
+from sandbox.faults import Behaviour, PaymentSwitches
+from sandbox.payment_platform_bill import bill
+from sandbox.payment_platform_message import fault_of_init, fault_of_query
+from sandbox.payment_platform_store import Decision, Payment
+from sandbox.store import Store, now_ms
 
 TRANSACTION_STATES: Mapping[str, str] = {"waiting": "3", "held": "3", "paid": "1", "failed": "4"}
 MAX_FORM_BYTES = 1000

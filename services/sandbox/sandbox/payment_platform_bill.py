@@ -1,6 +1,6 @@
 """The receipt that GET_BILL answers: one small page of PDF 1.4, written by hand."""
 
-from .payment_platform_store import Payment
+from sandbox.payment_platform_store import Payment
 
 
 def bill(payment: Payment) -> bytes:

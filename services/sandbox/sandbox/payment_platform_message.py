@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .checksum import INIT, QUERY
-from .portal_record import is_moment
+from sandbox.checksum import INIT, QUERY
+from sandbox.portal_record import is_moment
 
 CONSTANTS = {
     "PhienBan": "1.0.6",

@@ -12,11 +12,11 @@ from typing import Any
 import aiohttp
 import orjson
 
-from . import payment_platform_store
-from .checksum import CONFIRM, checksum
-from .payment_platform import PaymentPlatform
-from .payment_platform_store import Payment
-from .store import now_ms
+from sandbox import payment_platform_store
+from sandbox.checksum import CONFIRM, checksum
+from sandbox.payment_platform import PaymentPlatform
+from sandbox.payment_platform_store import Payment
+from sandbox.store import now_ms
 
 BATCH = 200
 IDLE_SECONDS = 5.0

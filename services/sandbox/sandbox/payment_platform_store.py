@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from .store import Store, now_ms, rfc3339
+from sandbox.store import Store, now_ms, rfc3339
 
 Decision = Literal["pay", "fail", "hold"]
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")

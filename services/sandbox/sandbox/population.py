@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from . import population_store, soap
-from .faults import Behaviour, PopulationSwitches
-from .population_store import Person
-from .store import Store
+from sandbox import population_store, soap
+from sandbox.faults import Behaviour, PopulationSwitches
+from sandbox.population_store import Person
+from sandbox.store import Store
 
 PATH = "/population"
 GENDERS = {"male": "1", "female": "2"}

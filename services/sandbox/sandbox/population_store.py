@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .store import Store
+from sandbox.store import Store
 
 
 @dataclass(frozen=True, slots=True)

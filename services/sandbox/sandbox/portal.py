@@ -20,11 +20,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from . import portal_catalogue, portal_store
-from .faults import Behaviour, PortalSwitches
-from .portal_record import code_of, fault_of_progress, fault_of_record
-from .portal_session import Sessions
-from .store import Store
+from sandbox import portal_catalogue, portal_store
+from sandbox.faults import Behaviour, PortalSwitches
+from sandbox.portal_record import code_of, fault_of_progress, fault_of_record
+from sandbox.portal_session import Sessions
+from sandbox.store import Store
 
 MAX_RECORDS = 1000
 SUCCESS: Mapping[str, Any] = {"string": "0", "integer": 0, "double_zero": "00"}

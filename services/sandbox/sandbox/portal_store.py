@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from .store import Store
+from sandbox.store import Store
 
 
 def known_codes(store: Store, codes: Sequence[str]) -> set[str]:
