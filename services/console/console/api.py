@@ -52,10 +52,10 @@ async def agencies_report(
     kind = _preferred(request.headers.get("accept", ""))
     period = Period(first, to)
     # Before the tables are read: what is not behind now is surely in them.
-    behind = await _lag(request).behind()
-    names = await _names(request).within(province, caller)
-    async with _database(request).reading(caller.agencies) as rx:
-        made = await reporting.of_agencies(rx, period, province, names, clock.now())
+    behind = await lag(request).behind()
+    shown = await names(request).within(province, caller)
+    async with database(request).reading(caller.agencies) as rx:
+        made = await reporting.of_agencies(rx, period, province, shown, clock.now())
     return _answer(made, behind, kind)
 
 
@@ -71,10 +71,10 @@ async def fees_report(
     """Payments per agency in the period: the columns of the province's appendix 2."""
     kind = _preferred(request.headers.get("accept", ""))
     period = Period(first, to)
-    behind = await _lag(request).behind()
-    names = await _names(request).within(province, caller)
-    async with _database(request).reading(caller.agencies) as rx:
-        made = await reporting.of_fees(rx, period, province, names)
+    behind = await lag(request).behind()
+    shown = await names(request).within(province, caller)
+    async with database(request).reading(caller.agencies) as rx:
+        made = await reporting.of_fees(rx, period, province, shown)
     return _answer(made, behind, kind)
 
 
@@ -127,16 +127,19 @@ def _fits(pattern: str, kind: str) -> bool:
     return pattern in {"*/*", kind} or (pattern.endswith("/*") and kind.startswith(pattern[:-1]))
 
 
-def _lag(request: Request) -> Lag:
-    lag: Lag = request.app.state.lag
-    return lag
+def lag(request: Request) -> Lag:
+    """How far the read model is behind."""
+    found: Lag = request.app.state.lag
+    return found
 
 
-def _names(request: Request) -> AgencyNames:
-    names: AgencyNames = request.app.state.agency_names
-    return names
+def names(request: Request) -> AgencyNames:
+    """What the agencies are called."""
+    found: AgencyNames = request.app.state.agency_names
+    return found
 
 
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.api_database
-    return database
+def database(request: Request) -> Database:
+    """The read model, as the role that sees only the caller's agencies."""
+    found: Database = request.app.state.api_database
+    return found

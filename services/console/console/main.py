@@ -4,11 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
-from console import api, consumers
+from console import api, consumers, pages, session_pages
 from console.agencies import AgencyNames
+from console.cookie import Cookies
+from console.hub import Hub
 from console.lag import Lag
+from console.rendering import STATIC
 from console.settings import Settings
+from console.signing_in import SigningIn
 from shared.auth import JwksSource
 from shared.errors import HubError
 from shared.http import Peer
@@ -37,8 +42,15 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         lag = Lag(runtime.kafka, NAME, tuple(consumers.TOPICS))
         app.state.agency_names = AgencyNames(dossier, runtime.token)
         app.state.lag = lag
-        runtime.close_at_end(dossier, lag)
+        gateway = Peer("gateway", settings.gateway_url, deadline_seconds=10.0, concurrency=32)
+        cookies = Cookies(settings.session_key_file)
+        app.state.hub = Hub(gateway)
+        app.state.signing_in = SigningIn(gateway, cookies, settings.public_url, settings.console_client_id)
+        app.state.is_secure = settings.public_url.startswith("https:")
+        runtime.close_at_end(dossier, gateway, lag)
         async with runtime.running(app):
             yield
 
-    return create("LGSP Hub: console", [api.router], opening)
+    app = create("LGSP Hub: console", [api.router, session_pages.router, pages.router], opening)
+    app.mount("/console/static", StaticFiles(directory=STATIC), name="static")
+    return app

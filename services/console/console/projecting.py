@@ -12,7 +12,7 @@ from shared.events import Event
 
 _RESOLVING = frozenset({"dossier.finished", "dossier.withdrawn"})
 _FACTS = frozenset({"dossier.identity_recorded", "dossier.payment_recorded"})
-_PORTAL = "national-portal"
+_PORTAL = "dvcqg"
 # What a hop keeps of its event: nothing that names a person, and no link that could be paid by another.
 _TELLING = (
     "outcome", "mismatched_fields", "payment_id", "method", "amount_vnd", "destination", "progress_number",

@@ -106,6 +106,16 @@ WHERE at >= :start AND at < :end
 GROUP BY agency_code
 """
 
+_TODAY = """
+SELECT count(*) FILTER (WHERE submitted_at >= :start) AS submitted_today,
+  count(*) FILTER (WHERE received_at >= :start) AS received_today,
+  count(*) FILTER (WHERE resolved_at >= :start) AS resolved_today,
+  count(*) FILTER (WHERE received_at IS NOT NULL AND resolved_at IS NULL) AS in_progress,
+  count(*) FILTER (WHERE received_at IS NOT NULL AND resolved_at IS NULL AND due_at < :present) AS overdue,
+  count(*) AS dossiers
+FROM dossier
+"""
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -150,6 +160,12 @@ async def agency_counts(
 async def fee_sums(rx: Reading, province: str | None, start: datetime, end: datetime) -> Rows:
     """The sums of appendix 2 per agency, for payments made in [start, end)."""
     return await rx.rows(_FEES, province=province, below=f"{province}.", start=start, end=end)
+
+
+async def today(rx: Reading, start: datetime, present: datetime) -> Mapping[str, int]:
+    """What the home page counts: the day since `start`, and what is open now."""
+    row = await rx.row(_TODAY, start=start, present=present)
+    return {name: int(count) for name, count in row.items()} if row else {}
 
 
 async def as_of(rx: Reading) -> datetime | None:

@@ -95,7 +95,7 @@ def paid(dossier: ADossier, method: str, amount_vnd: int, when: str) -> Event:
 def acknowledged(dossier: ADossier, version: int, progress_number: int) -> Event:
     data = {
         "dossier_code": dossier.code,
-        "destination": "national-portal",
+        "destination": "dvcqg",
         "version": version,
         "progress_number": progress_number,
         "at": at("2023-03-02T09:00"),

@@ -1,0 +1,93 @@
+"""What a page has that an API route has not: a signed-in operator, and errors for people instead of for programs."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from console import rendering
+from console.signing_in import SESSION_COOKIE, SigningIn
+from shared import problems
+from shared.auth import Caller, TokenVerifier
+from shared.errors import HubError, Unauthenticated
+from shared.telemetry import log
+
+_SAYINGS = {
+    403: ("Không được phép", "Tài khoản của bạn không có quyền xem nội dung này."),
+    404: ("Không tìm thấy", "Không có hồ sơ hoặc trang này, hoặc nó thuộc đơn vị khác."),
+    422: ("Yêu cầu không hợp lệ", "Hãy kiểm tra lại khoảng thời gian và mã đơn vị đã nhập."),
+    503: ("Tạm thời không đọc được", "Một dịch vụ của trục chưa trả lời. Trang sẽ đọc được khi dịch vụ hoạt động lại."),
+}
+_OTHER = ("Có lỗi xảy ra", "Trang không thể hiển thị lúc này.")
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who is looking: the verified token."""
+
+    caller: Caller
+    token: str
+
+    @property
+    def name(self) -> str:
+        """What the gateway calls them."""
+        return self.caller.subject
+
+
+async def signed_in(request: Request) -> Operator:
+    """The operator of this session. Raises `Unauthenticated`, which leads to the sign-in."""
+    signing_in: SigningIn = request.app.state.signing_in
+    verifier: TokenVerifier = request.app.state.verifier
+    token = signing_in.token(request.cookies.get(SESSION_COOKIE))
+    if token is None:
+        raise Unauthenticated
+    operator = Operator(await verifier.verify(token), token)
+    request.state.operator = operator
+    return operator
+
+
+class PageRoute(APIRoute):
+    """Shows an error as a page; whoever is not signed in is sent to sign in and comes back."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        inner = super().get_route_handler()
+
+        async def shown(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except Unauthenticated:
+                return _to_sign_in(request)
+            except RequestValidationError as failure:
+                return _apology(request, problems.invalid(failure))
+            except HubError as error:
+                if error.status >= 500:
+                    log.warning("page_failed", code=error.code, internal=error.internal)
+                return _apology(request, error)
+
+        return shown
+
+
+def _to_sign_in(request: Request) -> Response:
+    if request.headers.get("hx-request") == "true":
+        # htmx would follow a redirect inside the page; this makes it leave the page instead.
+        back = request.headers.get("hx-current-url", "")
+        here = f"/console{back.partition('/console')[2]}" if "/console" in back else "/console"
+        return Response(status_code=401, headers={"HX-Redirect": _sign_in_path(here), **rendering.HEADERS})
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(_sign_in_path(here), 303, rendering.HEADERS)
+
+
+def _sign_in_path(here: str) -> str:
+    return f"/console/sign-in?to={quote(here, safe='')}"
+
+
+def _apology(request: Request, error: HubError) -> Response:
+    title, text = _SAYINGS.get(error.status, _OTHER)
+    live = request.headers.get("hx-request") == "true"
+    # htmx shows a part only of a good answer; the page it belongs to goes on asking.
+    template, status = ("apology_live.html", 200) if live else ("apology.html", error.status)
+    return rendering.page(request, template, status, title=title, text=text, code=error.code)

@@ -1,0 +1,156 @@
+"""The operators' pages under /console: home, synchronisation, one dossier, the two reports."""
+
+import asyncio
+from datetime import date
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from console import api, journey, overview, rendering, reporting, spreadsheet, store
+from console.hub import Hub, Part, path
+from console.page_route import Operator, PageRoute, signed_in
+from console.report import Period
+from console.reporting import Report
+from shared import clock
+from shared.errors import HubError, InvalidRequest
+from shared.web import errors
+
+router = APIRouter(prefix="/console", tags=["pages"], route_class=PageRoute, include_in_schema=False)
+
+SignedIn = Annotated[Operator, Depends(signed_in)]
+Kind = Literal["agencies", "fees"]
+_MOST_TROUBLED = 10
+
+
+@router.get("")
+async def home(request: Request, operator: SignedIn) -> Response:
+    """Where one starts: search by code, and the numbers of the day."""
+    today = clock.local_date(clock.now())
+    start = Period(today, today).start
+    async with api.database(request).reading(operator.caller.agencies) as rx:
+        counts = await store.today(rx, start, clock.now())
+        as_of = await store.as_of(rx)
+    return rendering.page(request, "home.html", counts=counts, as_of=as_of, today=today)
+
+
+@router.get("/sync")
+async def sync(request: Request, operator: SignedIn) -> Response:
+    """How level the national portal is with us, live."""
+    return rendering.page(request, "sync.html", **await _sync_now(request, operator))
+
+
+@router.get("/sync/live")
+async def sync_live(request: Request, operator: SignedIn) -> Response:
+    """The part of the page that renews itself every two seconds."""
+    return rendering.page(request, "sync_live.html", **await _sync_now(request, operator))
+
+
+@router.get("/dossiers")
+async def find_dossier(code: Annotated[str, Query(max_length=100)] = "") -> Response:
+    """From the search box to the dossier's page."""
+    wanted = code.strip()
+    return RedirectResponse(f"/console/dossiers/{quote(wanted, safe='')}" if wanted else "/console", 303)
+
+
+@router.get("/dossiers/{code}")
+async def dossier(code: str, request: Request, operator: SignedIn) -> Response:
+    """Every hop of one dossier in order of time."""
+    hub: Hub = request.app.state.hub
+    record = await hub.get(operator.token, path("/v1/dossiers/{}", code))
+    history, exchanges, payments, sync_state, tracking = await hub.parts(
+        operator.token,
+        (path("/v1/dossiers/{}/history", code), {}),
+        ("/v1/exchanges", {"dossier_code": code, "limit": 200}),
+        ("/v1/payments", {"dossier_code": code}),
+        (path("/v1/sync/dossiers/{}", code), {}),
+        (path("/v1/tracking/{}", code), {}),
+    )
+    async with api.database(request).reading(operator.caller.agencies) as rx:
+        seen = await store.hops(rx, code)
+    hops = journey.in_order(
+        journey.exchanges(exchanges.items()),
+        journey.transitions(history.items()),
+        journey.identity(seen),
+        journey.payments(seen),
+        journey.pushes(sync_state.document),
+    )
+    missing = _missing(
+        ("lịch sử hồ sơ", history), ("nhật ký trao đổi", exchanges), ("thanh toán", payments), ("đồng bộ", sync_state)
+    )
+    return rendering.page(
+        request,
+        "dossier.html",
+        dossier=record,
+        tracking=tracking.document or {},
+        payments=payments.items(),
+        sync=sync_state.document,
+        hops=[hop for hop in hops if not hop.is_read],
+        reads=[hop for hop in hops if hop.is_read],
+        missing=missing,
+    )
+
+
+@router.get("/reports/{kind}", responses=errors(InvalidRequest))
+async def report(
+    *,
+    kind: Kind,
+    request: Request,
+    operator: SignedIn,
+    first: Annotated[date | None, Query(alias="from")] = None,
+    to: date | None = None,
+    province: api.Province = None,
+    form: Annotated[str, Query(alias="format", pattern="^(csv|xlsx)$")] = "",
+) -> Response:
+    """One of the two tables, on the page or as a file."""
+    operator.caller.require_scope("report:read")
+    today = clock.local_date(clock.now())
+    period = Period(first or date(today.year, 1, 1), to or today)
+    made, behind = await asyncio.gather(_report(request, operator, kind, period, province), _behind(request))
+    if form:
+        return _file(made, form)
+    template = "report_agencies.html" if kind == "agencies" else "report_fees.html"
+    return rendering.page(request, template, report=made, behind=behind, province=province or "", kind=kind)
+
+
+async def _report(request: Request, operator: Operator, kind: Kind, period: Period, province: str | None) -> Report:
+    names = await api.names(request).within(province, operator.caller)
+    async with api.database(request).reading(operator.caller.agencies) as rx:
+        if kind == "agencies":
+            return await reporting.of_agencies(rx, period, province, names, clock.now())
+        return await reporting.of_fees(rx, period, province, names)
+
+
+async def _behind(request: Request) -> int | None:
+    try:
+        return await api.lag(request).behind()
+    except HubError:
+        return None  # the page says so; the figures are still the last known ones
+
+
+def _file(made: Report, form: str) -> Response:
+    rows = [*made.items, made.total]
+    kind, make = (spreadsheet.CSV, spreadsheet.as_csv) if form == "csv" else (spreadsheet.XLSX, spreadsheet.as_xlsx)
+    name = f"{made.title}_{made.period.first}_{made.period.last}.{form}"
+    headers = {**rendering.HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(make(made.columns, rows), headers=headers, media_type=kind)
+
+
+async def _sync_now(request: Request, operator: Operator) -> dict[str, Any]:
+    hub: Hub = request.app.state.hub
+    status = await hub.get(operator.token, "/v1/sync/status")
+    destinations = [overview.destination(entry) for entry in status["destinations"]]
+    counts = {it.state: it.count for one in destinations for it in one.slices}
+    wanted = [state for state in overview.TROUBLED if counts.get(state)]
+    questions: list[tuple[str, dict[str, str | int]]] = [
+        ("/v1/sync/dossiers", {"state": state, "limit": _MOST_TROUBLED}) for state in wanted
+    ]
+    found = await hub.parts(operator.token, *questions)
+    troubled = [item for part in found for item in part.items()][:_MOST_TROUBLED]
+    return {"destinations": destinations, "troubled": troubled}
+
+
+def _missing(*parts: tuple[str, Part]) -> list[str]:
+    """What could not be read; a dossier that a service does not know yet is not missing."""
+    return [name for name, part in parts if part.fault is not None and part.fault.status != 404]

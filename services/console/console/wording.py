@@ -1,0 +1,140 @@
+"""How the console says things in Vietnamese: statuses as the national portal names them (wire §1.6), numbers, times."""
+
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+NOTHING = "–"
+
+STATUSES = {
+    1: "Mới đăng ký",
+    2: "Được tiếp nhận",
+    3: "Không được tiếp nhận",
+    4: "Đang xử lý",
+    5: "Yêu cầu bổ sung giấy tờ",
+    6: "Yêu cầu thực hiện nghĩa vụ tài chính",
+    7: "Công dân yêu cầu rút hồ sơ",
+    8: "Dừng xử lý",
+    9: "Đã xử lý xong",
+    10: "Đã trả kết quả",
+}
+# The tone only repeats what the text says.
+STATUS_TONES = {
+    1: "new",
+    2: "work",
+    3: "bad",
+    4: "work",
+    5: "wait",
+    6: "wait",
+    7: "off",
+    8: "off",
+    9: "good",
+    10: "good",
+}
+
+ACTIONS = {
+    "submit": "Nộp hồ sơ",
+    "receive": "Tiếp nhận hồ sơ",
+    "refuse": "Từ chối tiếp nhận",
+    "start": "Bắt đầu xử lý",
+    "request_supplement": "Yêu cầu bổ sung",
+    "supplement": "Bổ sung hồ sơ",
+    "request_payment": "Yêu cầu nộp phí, lệ phí",
+    "settle": "Hoàn thành nghĩa vụ tài chính",
+    "withdraw": "Rút hồ sơ",
+    "stop": "Dừng xử lý",
+    "resume": "Tiếp tục xử lý",
+    "extend": "Gia hạn",
+    "finish": "Xử lý xong",
+    "return_result": "Trả kết quả",
+    "attach_result": "Bổ sung kết quả",
+}
+SYNC_STATES = {
+    "synced": "Đã đồng bộ",
+    "pending": "Chờ đẩy",
+    "in_flight": "Đang đẩy",
+    "unknown": "Chưa rõ kết quả",
+    "failed": "Lỗi, sẽ thử lại",
+    "parked": "Cần xử lý",
+    "held": "Tạm giữ",
+}
+SYNC_TONES = {
+    "synced": "good", "pending": "new", "in_flight": "work", "unknown": "wait", "failed": "bad", "parked": "bad",
+    "held": "off",
+}  # fmt: skip
+BREAKERS = {"closed": "Thông", "half_open": "Đang thử lại", "open": "Ngắt"}
+BREAKER_TONES = {"closed": "good", "half_open": "wait", "open": "bad"}
+OUTCOMES = {
+    "pending": "Đang chờ xác thực",
+    "not_required": "Không cần xác thực",
+    "match": "Khớp CSDL dân cư",
+    "mismatch": "Không khớp CSDL dân cư",
+    "no_information": "Không có thông tin",
+    "insufficient_basis": "Chưa đủ cơ sở kết luận",
+}
+OUTCOME_TONES = {"match": "good", "mismatch": "bad", "no_information": "wait", "insufficient_basis": "wait"}
+CHANNELS = {"counter": "Trực tiếp", "online": "Trực tuyến", "post": "Bưu chính công ích"}
+PAYMENT_METHODS = {"online": "Trực tuyến", "counter": "Tại quầy"}
+PAYMENT_STATES = {
+    "none": "Không phải nộp",
+    "due": "Chờ nộp",
+    "created": "Đã lập",
+    "initiated": "Đã gửi, chưa rõ kết quả",
+    "pending": "Chờ nộp",
+    "paid": "Đã nộp",
+    "failed": "Không thành công",
+    "expired": "Hết hạn",
+    "review": "Cần đối soát",
+    "refund_requested": "Yêu cầu hoàn trả",
+    "refunded": "Đã hoàn trả",
+}
+PAYMENT_TONES = {"paid": "good", "failed": "bad", "expired": "bad", "review": "wait", "refunded": "off"}
+DESTINATIONS = {"dvcqg": "Cổng Dịch vụ công quốc gia"}
+OWNERS = {"partner": "Lỗi dữ liệu của đơn vị", "hub": "Lỗi của trục", "poison": "Bản tin hỏng"}
+
+
+def number(value: int | float | None) -> str:
+    """96047 → 96.047; 66.2 → 66,2"""
+    if value is None:
+        return NOTHING
+    return f"{value:,}".translate(str.maketrans(",.", ".,"))
+
+
+def moment(value: datetime | str | None) -> str:
+    """14:05:09 01/03/2023, Vietnamese time"""
+    if not value:
+        return NOTHING
+    parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return parsed.astimezone(VIETNAM).strftime("%H:%M:%S %d/%m/%Y")
+
+
+def day(value: date | None) -> str:
+    """01/03/2023"""
+    return NOTHING if value is None else value.strftime("%d/%m/%Y")
+
+
+def age(seconds: float | None) -> str:
+    """How long ago: the two largest units."""
+    if seconds is None:
+        return NOTHING
+    whole = int(seconds)
+    for size, name, smaller, smaller_name in (
+        (86_400, "ngày", 3_600, "giờ"),
+        (3_600, "giờ", 60, "phút"),
+        (60, "phút", 1, "giây"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {name}" + (f" {rest} {smaller_name}" if rest else "")
+    return f"{whole} giây"
+
+
+def share_pct(part: int, whole: int) -> float:
+    """For bars and headlines; rounded down, so that 100 is said only of all."""
+    return 100.0 if whole == 0 else part * 1000 // whole / 10
+
+
+def word(table: dict[Any, str], code: Any) -> str:
+    """The Vietnamese word, or the code itself where there is none."""
+    return NOTHING if code is None else table.get(code, str(code))
