@@ -1,7 +1,7 @@
 """The process that starts the stack and keeps it alive.
 
 ```
-clear leftovers → check the machine → postgres, kafka → databases, topics, keys → migrations
+clear leftovers → check the machine → keys → postgres: databases, roles, migrations | kafka: topics
   → services, `gateway bootstrap`, `dossier seed` → everything ready → watch until told to stop → stop in
   reverse
 ```
@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import IO, Any
 
 from deploy.local import checks, databases, health, keys, ports, postgres, process, topics
@@ -83,10 +83,9 @@ class Supervisor:
         keys.make_all(self._layout.secrets, [service.name for service in WITH_DATABASE])
         self._say("starting PostgreSQL and Kafka")
         self._programs = stack.infrastructure()
-        await _all(program.start() for program in self._programs)
+        databases_made = self._server_then(POSTGRES, self._make_databases(stack))
+        await _all([databases_made, self._server_then(KAFKA, _make_topics(stack))])
         if stack.services:
-            self._say("making databases and topics")
-            await _all([topics.create(stack.kafka), self._make_databases(stack)])
             self._say("starting the services")
             services = [stack.supervised(service) for service in stack.services]
             self._programs += services
@@ -96,6 +95,15 @@ class Supervisor:
             await self._until_ready(stack)
         write_json(self._layout.folder / "stack.json", stack.description(), keys.OWNER_ONLY)
         self._say("ready")
+
+    async def _server_then(self, name: str, then: Coroutine[Any, Any, None]) -> None:
+        """Starts PostgreSQL or Kafka, where it is ours, and makes in it what the services need."""
+        try:
+            await _all(program.start() for program in self._programs if program.name == name)
+        except BaseException:
+            then.close()
+            raise
+        await then
 
     async def _make_databases(self, stack: Stack) -> None:
         """Databases, roles and tables of the services that have any; one migration after the other."""
@@ -196,6 +204,12 @@ def clear_leftovers(layout: Layout) -> None:
     process.end(list(found.values()), signal.SIGTERM, 15)
     for home in postgres.homes(layout.folder / POSTGRES):
         postgres.end_leftovers(home / "data")
+
+
+async def _make_topics(stack: Stack) -> None:
+    """The five topics, when there are services to use them."""
+    if stack.services:
+        await topics.create(stack.kafka)
 
 
 async def _all(jobs: Iterable[Any]) -> None:
