@@ -135,7 +135,7 @@ async def test_nothing_is_left_in_hand(hub: Hub) -> None:
 
     async def folded() -> bool:
         async with hub.system.reading() as rx:
-            return await rx.value("SELECT count(*) FROM tally_note") == 0
+            return not await rx.value("SELECT count(*) FROM tally_note")
 
     await until(folded, what="the tally")
     status = (await client.get("/v1/sync/status")).json()["destinations"][0]

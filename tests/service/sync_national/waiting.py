@@ -10,14 +10,12 @@ import httpx2
 T = TypeVar("T")
 
 
-async def until(look: Callable[[], Awaitable[T]], *, seconds: float = 20.0, what: str = "it") -> T:
+async def until(look: Callable[[], Awaitable[T | None]], *, seconds: float = 20.0, what: str = "it") -> T:
     """The first true thing that `look` finds."""
     deadline = time.monotonic() + seconds
-    found = await look()
-    while not found:
+    while not (found := await look()):
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
         await asyncio.sleep(0.03)
-        found = await look()
     return found
 
 

@@ -1,0 +1,76 @@
+"""What operators may see: scopes, agencies, pages; and what they may not."""
+
+import pytest
+
+from tests.service.sync_national.conftest import READ, Hub
+from tests.service.sync_national.province import a_dossier
+from tests.service.sync_national.waiting import until_level
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/v1/sync/status", "sync:read"),
+        ("GET", "/v1/sync/dossiers", "sync:read"),
+        ("GET", "/v1/sync/dossiers/H08.15-260302-0001", "sync:read"),
+        ("POST", "/v1/sync/dossiers/H08.15-260302-0001/retry", "sync:operate"),
+        ("POST", "/v1/sync/hold", "sync:operate"),
+        ("POST", "/v1/sync/release", "sync:operate"),
+    ],
+)
+async def test_every_route_asks_for_its_scope(hub: Hub, method: str, path: str, scope: str) -> None:
+    client = await hub.start()
+    other = ["sync:operate" if scope == "sync:read" else "sync:read", "dossier:read"]
+    body = {"json": {"reason": "x"}} if path.endswith("hold") else {"json": {}} if path.endswith("release") else {}
+    for headers, status in (
+        ({"Authorization": ""}, 401),
+        (hub.tokens.headers(scopes=other), 403),
+        (hub.tokens.internal_headers(), 401),
+    ):
+        answer = await client.request(method, path, headers=headers, **body)  # type: ignore[arg-type]
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_another_agencys_dossier_does_not_exist(hub: Hub) -> None:
+    client = await hub.start()
+    ours, theirs = a_dossier(1, "H08.15"), a_dossier(2, "H08.01")
+    codes = await hub.province.file(ours, theirs)
+    await until_level(client, codes)
+    headers = hub.tokens.headers(role="operator", scopes=["sync:read", "sync:operate"], agencies=["H08.15"])
+    assert (await client.get(f"/v1/sync/dossiers/{codes[0]}", headers=headers)).status_code == 200
+    assert (await client.get(f"/v1/sync/dossiers/{codes[1]}", headers=headers)).status_code == 404
+    assert (await client.post(f"/v1/sync/dossiers/{codes[1]}/retry", headers=headers)).status_code == 404
+    listed = (await client.get("/v1/sync/dossiers", headers=headers)).json()["items"]
+    assert [item["code"] for item in listed] == [codes[0]]
+    counts = (await client.get("/v1/sync/status", headers=headers)).json()["destinations"][0]["counts"]
+    assert counts["synced"] == 1
+
+
+async def test_lists_page_in_the_order_of_the_codes(hub: Hub) -> None:
+    client = await hub.start(sync_delay_seconds=0.2)
+    codes = await hub.province.file(*(a_dossier(n, f"H08.{n % 4 + 1:02d}") for n in range(1, 42)))
+    await until_level(client, codes)
+    seen: list[str] = []
+    cursor = None
+    while True:
+        query = {"limit": "10"} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/v1/sync/dossiers", params=query)).json()
+        seen += [item["code"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == sorted(codes)
+    of_one = (await client.get("/v1/sync/dossiers", params={"agency": "H08.01"})).json()["items"]
+    assert {item["agency_code"] for item in of_one} == {"H08.01"}
+    of_all = (await client.get("/v1/sync/dossiers", params={"agency": "H08", "state": "synced"})).json()["items"]
+    assert len(of_all) == 41
+    for state in ("pending", "in_flight", "unknown", "failed", "parked", "held"):
+        assert (await client.get("/v1/sync/dossiers", params={"state": state})).json()["items"] == []
+
+
+@pytest.mark.parametrize("query", [{"state": "lost"}, {"cursor": "x"}, {"limit": "0"}, {"limit": "501"}])
+async def test_a_malformed_question_is_refused(hub: Hub, query: dict[str, str]) -> None:
+    client = await hub.start()
+    answer = await client.get("/v1/sync/dossiers", params=query, headers=hub.tokens.headers(**READ))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

@@ -1,0 +1,180 @@
+"""The state machine: what a visit does to a standing, whatever came before."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync_national.change import Limits, Presence, Standing, State, Trouble, TroubleKind, Visit, backoff, settle
+
+LIMITS = Limits(portal_timeout=60.0, first=1.0, longest=300.0, refusals=3)
+KINDS: list[TroubleKind] = ["refused", "unreachable", "lost", "unclear", "untellable", "broken"]
+
+digests = st.none() | st.binary(min_size=16, max_size=16)
+jitters = st.floats(min_value=0, max_value=1, exclude_max=True)
+troubles = st.builds(
+    Trouble, st.sampled_from(KINDS), st.just("Cổng từ chối"), st.none() | st.floats(min_value=0, max_value=3600)
+)
+
+
+@st.composite
+def standings(draw: st.DrawFn) -> Standing:
+    desired = draw(st.integers(1, 20))
+    progress = draw(st.integers(0, 10))
+    return Standing(
+        state=State.IN_FLIGHT,
+        desired_version=desired,
+        acknowledged_version=draw(st.integers(0, desired)),
+        desired_progress=progress,
+        acknowledged_progress=draw(st.integers(0, progress)),
+        presence=draw(st.sampled_from(Presence)),
+        digest=draw(digests),
+        tries=draw(st.integers(0, 40)),
+        refusals=draw(st.integers(0, 5)),
+    )
+
+
+@st.composite
+def visits(draw: st.DrawFn, trouble: st.SearchStrategy[Trouble | None] | None = None) -> Visit:
+    count = draw(st.integers(0, 12))
+    return Visit(
+        version=draw(st.integers(1, 25)),
+        progress_count=count,
+        digest=draw(digests),
+        progress=draw(st.none() | st.integers(0, count)),
+        presence=draw(st.none() | st.sampled_from(Presence)),
+        shows_other=draw(st.booleans()),
+        trouble=draw(st.none() | troubles if trouble is None else trouble),
+    )
+
+
+@given(standings(), visits(), jitters)
+def test_synced_means_level_and_level_without_trouble_means_synced(
+    standing: Standing, visit: Visit, jitter: float
+) -> None:
+    after = settle(standing, visit, LIMITS, jitter)
+    if after.standing.state is State.SYNCED:
+        assert after.standing.is_level
+        assert visit.trouble is None
+        assert after.standing.reason is None
+    elif visit.trouble is None:
+        assert not after.standing.is_level
+        assert after.standing.state is State.PENDING
+
+
+@given(standings(), visits(), jitters)
+def test_only_synced_parked_and_untellable_wait_for_something_else_than_time(
+    standing: Standing, visit: Visit, jitter: float
+) -> None:
+    after = settle(standing, visit, LIMITS, jitter)
+    waits_for_ever = after.due_in is None
+    untellable = visit.trouble is not None and visit.trouble.kind == "untellable"
+    assert waits_for_ever == (after.standing.state in {State.SYNCED, State.PARKED} or untellable)
+    assert after.standing.state not in {State.IN_FLIGHT, State.HELD}
+
+
+@given(standings(), visits(), jitters)
+def test_acknowledgements_grow_unless_the_portal_has_lost_the_dossier(
+    standing: Standing, visit: Visit, jitter: float
+) -> None:
+    after = settle(standing, visit, LIMITS, jitter).standing
+    if visit.presence is not Presence.ABSENT:
+        assert after.acknowledged_version >= standing.acknowledged_version
+        assert after.acknowledged_progress >= standing.acknowledged_progress
+    if visit.digest is not None:
+        assert after.acknowledged_version >= visit.version
+        assert after.digest == visit.digest
+        assert after.presence is Presence.THERE
+    assert after.desired_version == standing.desired_version
+
+
+@given(standings(), visits(st.sampled_from(KINDS).map(lambda kind: Trouble(kind, "x"))), jitters)
+def test_trouble_is_never_success_and_a_lost_answer_never_failure(
+    standing: Standing, visit: Visit, jitter: float
+) -> None:
+    assert visit.trouble is not None
+    after = settle(standing, visit, LIMITS, jitter)
+    assert after.standing.state is not State.SYNCED
+    assert after.standing.tries == standing.tries + 1
+    if visit.trouble.kind == "lost":
+        assert after.standing.state is State.UNKNOWN
+        assert after.due_in is not None
+        assert after.due_in >= LIMITS.portal_timeout
+        assert after.standing.looks_first
+    if visit.trouble.kind == "unclear":
+        assert after.standing.looks_first
+
+
+@given(standings(), st.integers(1, 25), jitters)
+def test_a_new_version_outruns_a_refusal_of_the_old_one(standing: Standing, version: int, jitter: float) -> None:
+    visit = Visit(version, 1, trouble=Trouble("refused", "không hợp lệ"))
+    after = settle(standing, visit, LIMITS, jitter)
+    if standing.desired_version > version:
+        assert after.standing.state is State.PENDING
+        assert after.standing.refusals == standing.refusals
+    else:
+        assert after.standing.state in {State.FAILED, State.PARKED}
+        assert (after.standing.state is State.PARKED) == (standing.refusals + 1 >= LIMITS.refusals)
+        assert after.standing.owner == "partner"
+
+
+def test_three_refusals_in_succession_park_and_a_success_forgets_them() -> None:
+    standing = Standing(State.IN_FLIGHT, 1, 0, 1, 0, Presence.UNTOLD, None)
+    refused = Visit(1, 1, trouble=Trouble("refused", "thiếu trường"))
+    states = []
+    for _ in range(3):
+        standing = settle(standing, refused, LIMITS, 0.5).standing
+        states.append(standing.state)
+    assert states == [State.FAILED, State.FAILED, State.PARKED]
+    well = settle(standing, Visit(1, 1, digest=b"d" * 16, progress=1), LIMITS, 0.5).standing
+    assert (well.state, well.refusals, well.tries, well.reason) == (State.SYNCED, 0, 0, None)
+
+
+def test_the_record_itself_numbers_its_progress_rows() -> None:
+    standing = Standing(State.IN_FLIGHT, 3, 0, 7, 0, Presence.UNTOLD, None)
+    after = settle(standing, Visit(3, 2, digest=b"d" * 16, progress=2), LIMITS, 0.0)
+    assert after.standing.state is State.SYNCED
+    assert after.standing.desired_progress == 2
+
+
+def test_what_moved_on_during_the_visit_is_pending_at_once() -> None:
+    standing = Standing(State.IN_FLIGHT, 4, 0, 2, 0, Presence.UNTOLD, None)
+    after = settle(standing, Visit(3, 2, digest=b"d" * 16, progress=2), LIMITS, 0.0)
+    assert (after.standing.state, after.due_in) == (State.PENDING, 0.0)
+    assert after.standing.acknowledged_version == 3
+
+
+def test_a_mapping_failure_is_ours_and_parks_at_once() -> None:
+    standing = Standing(State.IN_FLIGHT, 1, 0, 1, 0, Presence.UNTOLD, None)
+    after = settle(standing, Visit(1, 1, trouble=Trouble("broken", "KeyError: 'channel'")), LIMITS, 0.0)
+    assert after.is_parked
+    assert after.standing.owner == "hub"
+
+
+def test_a_lost_dossier_starts_from_nothing() -> None:
+    standing = Standing(State.IN_FLIGHT, 5, 5, 3, 3, Presence.THERE, b"d" * 16)
+    visit = Visit(5, 3, presence=Presence.ABSENT, trouble=Trouble("unreachable", "không tồn tại"))
+    after = settle(standing, visit, LIMITS, 0.0).standing
+    assert (after.acknowledged_version, after.acknowledged_progress, after.digest) == (0, 0, None)
+    assert after.presence is Presence.ABSENT
+
+
+def test_a_record_that_may_have_been_changed_there_is_pushed_again() -> None:
+    standing = Standing(State.IN_FLIGHT, 6, 5, 3, 3, Presence.THERE, b"d" * 16)
+    after = settle(standing, Visit(6, 3, shows_other=True, trouble=Trouble("lost", "?")), LIMITS, 0.0).standing
+    assert after.digest is None
+    assert after.acknowledged_version == 5
+
+
+@given(st.integers(1, 2000), jitters)
+def test_waiting_grows_and_is_bounded(failures: int, jitter: float) -> None:
+    wait = backoff(failures, LIMITS, jitter)
+    assert 0 < wait <= LIMITS.longest
+    assert backoff(failures + 1, LIMITS, jitter) >= wait
+    assert wait >= min(LIMITS.longest, LIMITS.first * 2.0 ** min(failures - 1, 30)) / 2
+
+
+def test_the_portals_retry_after_is_honoured() -> None:
+    standing = replace(Standing(State.IN_FLIGHT, 1, 0, 1, 0, Presence.UNTOLD, None), tries=0)
+    visit = Visit(1, 1, trouble=Trouble("unreachable", "HTTP 429", wait_seconds=120.0))
+    assert settle(standing, visit, LIMITS, 0.9).due_in == 120.0
