@@ -24,6 +24,7 @@ from datetime import datetime
 from typing import Any
 
 from shared import clock, http, strict_json, vietnamese
+from shared.crashpoint import crashpoint
 from shared.errors import Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from shared.http import BreakerState, Peer
 from sync_national.batch import Answer
@@ -215,6 +216,8 @@ class Portal:
             deadline_seconds=max(0.01, deadline - time.monotonic()),
             check=_check,
         )
+        if path == _INTEGRATION:
+            crashpoint("portal.before_answer")  # executed there, and nobody here has looked at the answer yet
         if answer.status == 429 or 400 <= answer.status < 500:
             raise UpstreamUnavailable(
                 f"Cổng từ chối cuộc gọi (HTTP {answer.status})", retry_after_seconds=_retry_after(answer)

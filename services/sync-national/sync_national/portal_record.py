@@ -29,7 +29,8 @@ _REUSED = {"none": "0", "component": "1", "result": "2"}
 _FEE_KIND = {"fee": "1", "charge": "2"}
 _PAID_ON_PLATFORM, _PAID_AT_COUNTER, _NOT_PAID = "1", "3", "0"
 _SUBMITTED_TO_PROVINCE = "2"
-_COLLECTION_FORM = "1"  # code list unknown; the one value seen (wire §1.4, B)
+# Code lists unknown; the one value seen (wire §1.4, B).
+_COLLECTION_FORM = _FEE_CODE = "1"
 _POPULATION_DATABASE = "1"  # MaCSDL; code list unknown
 _REGISTER_OUTCOMES = {"match", "mismatch", "no_information"}
 _ENDED_WITHOUT_RESULT = {3, 7}
@@ -211,8 +212,8 @@ def _document(code: str, number: int, attachment: Mapping[str, Any]) -> dict[str
 
 def _fee(fee: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "TenPhiLePhi": fee["name"],
-        "MaPhiLePhi": fee["code"],
+        "TenPhiLePhi": fee["name"] or "Phí, lệ phí",
+        "MaPhiLePhi": fee["code"] or _FEE_CODE,
         "HinhThucThu": _COLLECTION_FORM,
         "Gia": str(fee["amount_vnd"]),
         "LoaiPhiLePhi": _FEE_KIND[fee["kind"]],

@@ -24,6 +24,7 @@ from datetime import datetime, timedelta
 from prometheus_client import Counter
 
 from shared import clock, outbox
+from shared.crashpoint import crashpoint
 from shared.db import Database
 from shared.errors import Upstream
 from shared.events import Event
@@ -139,6 +140,7 @@ class Courier:
             raise
         visit = Round(claims.rows, items, self._portal, lease.hold, repeats_rows=self._repeats_rows)
         await visit.run(self._pace.look_ups_at_once)
+        crashpoint("portal.after_answer")
         await self._save(claims, visit, claimed_at)
         return len(claims.rows)
 
