@@ -71,7 +71,7 @@ def local_stack() -> Iterator[LocalStack]:
         assert list(process.leftovers(one.layout.marker)) == []
 
 
-def eventually(question: Callable[[], bool], seconds: float = 40) -> None:
+def eventually(question: Callable[[], bool], seconds: float = 120) -> None:
     """Asks until the answer is yes."""
     deadline = time.monotonic() + seconds
     while not question():
