@@ -12,7 +12,6 @@ from typing import Any
 
 import asyncpg
 import orjson
-from aiokafka import TopicPartition
 
 from sandbox.promise import Findings, Promise, of_differences, of_sets
 from sandbox.replay_stack import Stack
@@ -20,6 +19,7 @@ from shared.kafka import Kafka
 
 _SETTLE_TRIES = 20
 _PAGE = 5000
+_METADATA_SECONDS = 20
 PUBLISHERS = {
     "lgsp.dossier": "dossier",
     "lgsp.identity": "citizen_db_adapter",
@@ -131,12 +131,11 @@ async def _topic(stack: Stack, name: str) -> AsyncIterator[bytes]:
     consumer = kafka.consumer(None)
     await consumer.start()
     try:
-        # A consumer without a group is told of no partitions: it asks the cluster.
-        await consumer.topics()
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        if not partitions:
-            return
-        consumer.assign(partitions)
+        # Without a group a subscription is an assignment of every partition, once the cluster has been asked.
+        consumer.subscribe([topic])
+        async with asyncio.timeout(_METADATA_SECONDS):
+            while not (partitions := list(consumer.assignment())):
+                await asyncio.sleep(0.02)
         starts = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
         waiting = {partition for partition in partitions if ends[partition] > starts[partition]}
