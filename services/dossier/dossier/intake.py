@@ -22,6 +22,7 @@ from dossier.refusal import ExternalReferenceTaken
 from dossier.submitting import Draft, PersonHash, Sender
 from shared import clock, idempotency, strict_json
 from shared.auth import Caller
+from shared.crashpoint import crashpoint
 from shared.db import Database, Transaction
 from shared.errors import HubError
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress, Stored
@@ -58,6 +59,7 @@ class Intake:
         """Store one dossier; the answer, or the first answer under the same key (then `Idempotency-Replayed`)."""
         sha = None if key is None else idempotency.digest(b"POST /v1/dossiers\n" + body)
         filing = parse(Filing, body)
+        crashpoint("intake.before")
         try:
             draft = await submitting.check_afresh(filing, caller, self._catalogue, clock.now(), self._database)
             number = (await self._numbers.draw({draft.day: 1}))[draft.day][0]
@@ -73,6 +75,8 @@ class Intake:
             if lines[0].key is not None:
                 await _wait_shortly(tx)
             await intake_store.insert(tx, lines)
+            crashpoint("intake.in_transaction")
+        crashpoint("intake.after_commit")
 
     async def _first_answer(
         self, filing: Filing, caller: Caller, key: str | None, sha: str | None, refusal: Exception

@@ -37,7 +37,9 @@ class Hub:
     database: Database
     _tokens: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def headers(self, role: str = "desk", agencies: tuple[str, ...] = ("H08",), scopes: str = SCOPES, **more: Any) -> dict[str, str]:
+    def headers(
+        self, role: str = "desk", agencies: tuple[str, ...] = ("H08",), scopes: str = SCOPES, **more: Any
+    ) -> dict[str, str]:
         """The headers of a client with this role."""
         name = f"{role} {agencies} {scopes} {more}"
         if name not in self._tokens:
@@ -51,7 +53,12 @@ class Hub:
         """A JSON POST; `key` is the idempotency key."""
         key = who.pop("key", None)
         extra = who.pop("headers", {})
-        headers = {**self.headers(**who), **extra, **({"idempotency-key": key} if key else {})}
+        headers = {
+            "content-type": "application/json",
+            **self.headers(**who),
+            **extra,
+            **({"idempotency-key": key} if key else {}),
+        }
         content = body if isinstance(body, bytes) else strict_json.dumps(body)
         return await self.client.post(path, content=content, headers=headers)
 

@@ -96,8 +96,18 @@ async def test_an_external_reference_is_taken_once_per_client(hub: Hub) -> None:
         ({"submitted_at": 1700000000}, {}, 422, "invalid_request"),
         ({"status": 9}, {}, 422, "invalid_request"),
         ({"channel": "pigeon"}, {}, 422, "invalid_request"),
-        ({"applicant": {"kind": "citizen", "full_name": "A", "personal_id": "12345678901"}}, {}, 422, "invalid_request"),
-        ({"applicant": {"kind": "citizen", "full_name": "A", "personal_id": "०५२१९००००१२३"}}, {}, 422, "invalid_request"),
+        (
+            {"applicant": {"kind": "citizen", "full_name": "A", "personal_id": "12345678901"}},
+            {},
+            422,
+            "invalid_request",
+        ),
+        (
+            {"applicant": {"kind": "citizen", "full_name": "A", "personal_id": "०५२१९००००१२३"}},
+            {},
+            422,
+            "invalid_request",
+        ),
         ({"attachments": [{"name": "a", "size": -1}]}, {}, 422, "invalid_request"),
     ],
 )
