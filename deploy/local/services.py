@@ -119,7 +119,7 @@ SERVICES = (
         "console",
         8085,
         {
-            "HUB_CONSOLE_CLIENT_ID": "console",
+            "HUB_CONSOLE_CLIENT_ID": "console-web",
             "HUB_SESSION_KEY_FILE": "{secrets}/session-key",
             "HUB_PUBLIC_URL": "{gateway}",
             "HUB_DOSSIER_URL": "{dossier}",

@@ -11,5 +11,5 @@ class Settings(ServiceSettings):
     port: int = 8085
     dossier_url: str = "http://127.0.0.1:8081"
     public_url: str = "http://127.0.0.1:8080"
-    console_client_id: str = "console"
+    console_client_id: str = "console-web"
     session_key_file: Path

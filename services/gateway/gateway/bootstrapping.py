@@ -23,7 +23,7 @@ _PORTAL = ("dossier:write", "dossier:read", "dossier:transition", "payment:read"
 _DESK = (*_PORTAL, "payment:write", "citizen:verify", "citizen:lookup", "report:read")
 _OPERATOR = ("sync:read", "sync:operate", "report:read", "audit:read", "dossier:read", "payment:read")
 _ADMINISTRATOR = ("client:admin", "catalogue:read", "catalogue:write")
-CONSOLE = "console"
+CONSOLE = "console-web"
 USERNAME = "operator"
 
 
