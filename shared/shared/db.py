@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
+import asyncpg
 import orjson
 from sqlalchemy import TextClause, event, text
 from sqlalchemy.exc import DBAPIError
@@ -154,15 +155,18 @@ class _unavailable:  # noqa: N801 - reads as the verb it is
 
     def __exit__(self, _kind: Any, fault: BaseException | None, _trace: Any) -> None:
         lost = isinstance(fault, OSError | PoolTimeout | TimeoutError) or (
-            isinstance(fault, DBAPIError) and (fault.connection_invalidated or _refuses_work(fault))
+            isinstance(fault, DBAPIError) and (fault.connection_invalidated or _refuses_work(fault.orig))
         )
+        # What `raw` raises comes as it is, past SQLAlchemy.
+        lost = lost or (isinstance(fault, asyncpg.PostgresError) and _refuses_work(fault))
+        lost = lost or (isinstance(fault, asyncpg.InterfaceError) and "closed" in str(fault))
         if lost:
             raise DatabaseUnavailable(internal=repr(fault), retry_after_seconds=1) from fault
 
 
-def _refuses_work(fault: DBAPIError) -> bool:
+def _refuses_work(fault: BaseException | None) -> bool:
     """53xxx insufficient resources, 57P0x shutting down, 08xxx connection, 25P03 idle in transaction."""
-    state = getattr(fault.orig, "sqlstate", None) or ""
+    state = getattr(fault, "sqlstate", None) or ""
     return state[:2] in {"53", "08"} or state in {"57P01", "57P02", "57P03", "25P03"}
 
 
