@@ -56,6 +56,7 @@ def up(layout: Layout, arguments: argparse.Namespace) -> int:
         command = [sys.executable, "-m", "deploy.local", "supervise", "--dir", str(layout.folder)]
         command += ["--free-ports"] if arguments.free_ports else []
         command += ["--only", arguments.only] if arguments.only else []
+        command += [part for setting in arguments.set for part in ("--set", setting)]
         layout.state.unlink(missing_ok=True)
         program = Program("supervisor", command, ROOT, _passed_on())
         child = process.spawn(program, layout.log("supervisor"), layout.marker)
@@ -68,7 +69,7 @@ def up(layout: Layout, arguments: argparse.Namespace) -> int:
             phase = state["phase"]
             print(f"  {phase}", flush=True)
         if phase == "ready":
-            return status(layout)
+            return _welcome(layout)
         if state.get("problem"):
             raise StackError(state["problem"])
         alive = child.poll() is None if child else process.recall(layout.pid_file("supervisor")) is not None
@@ -111,6 +112,15 @@ def status(layout: Layout) -> int:
     return 0 if well else 1
 
 
+def _welcome(layout: Layout) -> int:
+    """What to look at, once everything is ready."""
+    code = status(layout)
+    gateway = (read_json(layout.folder / "stack.json") or {}).get("services", {}).get("gateway")
+    if gateway:
+        print(f"  The API is at {gateway}/docs, the console at {gateway}/console; sign in with operators.json.")
+    return code
+
+
 def supervise(layout: Layout, arguments: argparse.Namespace) -> int:
     """The supervisor itself; `up` starts it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -118,7 +128,8 @@ def supervise(layout: Layout, arguments: argparse.Namespace) -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     process.remember(layout.pid_file("supervisor"), os.getpid())
     only = tuple(name for name in arguments.only.split(",") if name)
-    return asyncio.run(Supervisor(layout, free_ports=arguments.free_ports, only=only).run())
+    supervisor = Supervisor(layout, free_ports=arguments.free_ports, only=only, settings=arguments.set)
+    return asyncio.run(supervisor.run())
 
 
 def _arguments() -> argparse.Namespace:
@@ -135,6 +146,7 @@ def _arguments() -> argparse.Namespace:
         if name in ("up", "supervise"):
             command.add_argument("--free-ports", action="store_true", help="choose ports that are free")
             command.add_argument("--only", default="", help="names separated by commas: just these programs")
+            command.add_argument("--set", action="append", default=[], help="service:HUB_NAME=value, once for each")
         if name == "up":
             command.add_argument("--fresh", action="store_true", help="begin with an empty folder")
         if name == "down":

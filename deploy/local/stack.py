@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from deploy.local import broker, databases, health, keys, ports, postgres, topics
 from deploy.local.layout import Layout, read_json, write_json
+from deploy.local.problem import StackError
 from deploy.local.process import Program
 from deploy.local.services import BY_NAME, SANDBOX, SERVICES, WITH_DATABASE, Service, choose
 from deploy.local.supervised import Supervised
@@ -30,6 +31,7 @@ class Stack:
     runs: frozenset[str]  # which of postgres and kafka are ours to run
     postgres_url: str | None
     kafka_bootstrap: str | None
+    extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # service → settings of this run (--set)
 
     @property
     def admin_url(self) -> str:
@@ -63,7 +65,7 @@ class Stack:
         if service.has_database:
             urls = databases.urls_of(self.admin_url, service.package)
             own |= {"api_url": urls.api, "system_url": urls.system}
-        return service.environment(values, name_values=own)
+        return service.environment(values, name_values=own) | dict(self.extra.get(service.name, {}))
 
     def program(self, service: Service) -> Program:
         """How to start a service."""
@@ -117,8 +119,8 @@ class Stack:
         return broker.prepare(self.layout.folder / KAFKA, self.ports[KAFKA], self.ports[CONTROLLER]).program
 
 
-def plan(layout: Layout, *, free_ports: bool, only: Sequence[str]) -> Stack:
-    """Chooses services and ports.
+def plan(layout: Layout, *, free_ports: bool, only: Sequence[str], settings: Sequence[str] = ()) -> Stack:
+    """Chooses services and ports; `settings` are `service:HUB_NAME=value`, on top of the table's.
 
     Ports of an earlier start with `--free-ports` are kept as long as they are still free: clients may know
     them.
@@ -140,4 +142,16 @@ def plan(layout: Layout, *, free_ports: bool, only: Sequence[str]) -> Stack:
     write_json(layout.folder / "ports.json", chosen)
     given = os.environ.get("HUB_POSTGRES_URL"), os.environ.get("HUB_KAFKA_BOOTSTRAP")
     runs -= {name for name, address in zip((POSTGRES, KAFKA), given, strict=True) if address}
-    return Stack(layout, chosen, services, runs, *given)
+    return Stack(layout, chosen, services, runs, *given, extra=_by_service(settings))
+
+
+def _by_service(settings: Sequence[str]) -> dict[str, dict[str, str]]:
+    """`["dossier:HUB_LOG_LEVEL=DEBUG"]` → `{"dossier": {"HUB_LOG_LEVEL": "DEBUG"}}`."""
+    found: dict[str, dict[str, str]] = {}
+    for each in settings:
+        service, _, setting = each.partition(":")
+        name, equals, value = setting.partition("=")
+        if service not in BY_NAME or not equals or not name.startswith("HUB_"):
+            raise StackError(f"--set {each} is not understood: write, for example, dossier:HUB_LOG_LEVEL=DEBUG.")
+        found.setdefault(service, {})[name] = value
+    return found

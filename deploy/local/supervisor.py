@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from deploy.local import checks, databases, health, keys, ports, postgres, process, topics
@@ -40,11 +40,12 @@ FIRST_COMMANDS = {
 class Supervisor:
     """Runs one stack until it is told to stop."""
 
-    def __init__(self, layout: Layout, *, free_ports: bool, only: tuple[str, ...]) -> None:
+    def __init__(self, layout: Layout, *, free_ports: bool, only: Sequence[str], settings: Sequence[str] = ()) -> None:
         """Nothing happens yet."""
         self._layout = layout
         self._free_ports = free_ports
         self._only = only
+        self._settings = settings
         self._programs: list[Supervised] = []
         self._phase = "starting"
         self._told_to_stop = asyncio.Event()
@@ -74,7 +75,7 @@ class Supervisor:
     async def _start(self) -> None:
         self._say("clearing what an earlier run left")
         await asyncio.to_thread(clear_leftovers, self._layout)
-        stack = plan(self._layout, free_ports=self._free_ports, only=self._only)
+        stack = plan(self._layout, free_ports=self._free_ports, only=self._only, settings=self._settings)
         checks.disk(self._layout.folder)
         if KAFKA in stack.runs:
             checks.java()

@@ -9,6 +9,7 @@ from joserfc.jwk import ECKey
 
 from deploy.local import keys, stack
 from deploy.local.layout import Layout
+from deploy.local.problem import StackError
 from deploy.local.services import BY_NAME, READERS, SERVICES, WITH_DATABASE
 from deploy.local.topics import TOPICS
 from shared import kafka
@@ -100,3 +101,11 @@ def test_the_gateway_gets_the_public_half_of_each_service_key(layout: Layout) ->
     private = json.loads((layout.secrets / "service-dossier.json").read_text())
     assert private["client_id"] == "dossier"
     assert ECKey.import_key(private).thumbprint() == ECKey.import_key(public["dossier"]).thumbprint()
+
+
+def test_a_run_may_add_settings(layout: Layout) -> None:
+    one = stack.plan(layout, free_ports=True, only=(), settings=["dossier:HUB_LOG_LEVEL=DEBUG"])
+    assert one.environment(BY_NAME["dossier"])["HUB_LOG_LEVEL"] == "DEBUG"
+    assert "HUB_LOG_LEVEL" not in one.environment(BY_NAME["payment"])
+    with pytest.raises(StackError, match="write, for example"):
+        stack.plan(layout, free_ports=True, only=(), settings=["HUB_LOG_LEVEL=DEBUG"])
