@@ -146,12 +146,10 @@ async def test_codes_are_never_given_twice_over_several_processes(
     start_hub: Callable[..., Awaitable[Hub]],
 ) -> None:
     hubs = [await start_hub(), await start_hub()]
-    answers = await asyncio.gather(
-        *(hubs[i % 2].post("/v1/dossiers", a_filing(), role="portal") for i in range(40)),
-        *(h.batch("/v1/dossiers/batch", [a_filing()] * 60, role="portal") for h in hubs),
-    )
-    codes = [answer.json()["code"] for answer in answers[:40]]  # type: ignore[union-attr]
-    codes += [line["code"] for lines in answers[40:] for line in lines]  # type: ignore[union-attr]
+    singles = asyncio.gather(*(hubs[i % 2].post("/v1/dossiers", a_filing(), role="portal") for i in range(40)))
+    batches = asyncio.gather(*(h.batch("/v1/dossiers/batch", [a_filing()] * 60, role="portal") for h in hubs))
+    codes = [answer.json()["code"] for answer in await singles]
+    codes += [line["code"] for lines in await batches for line in lines]
     assert len(set(codes)) == len(codes) == 160
     assert len(await hubs[0].rows("SELECT 1 FROM dossier")) == 160
 

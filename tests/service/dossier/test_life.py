@@ -20,7 +20,8 @@ async def test_from_submission_to_return(hub: Hub) -> None:
     received = await hub.act(code, "receive")
     assert received.status_code == 200, received.text
     assert received.json()["due_at"] > received.json()["received_at"]
-    for action, more in (("start", {}), ("finish", {"result": DOCUMENTS}), ("return_result", {})):
+    rest: list[tuple[str, dict[str, Any]]] = [("start", {}), ("finish", {"result": DOCUMENTS}), ("return_result", {})]
+    for action, more in rest:
         answer = await hub.act(code, action, **more)
         assert answer.status_code == 200, answer.text
     record = (await hub.get(f"/v1/dossiers/{code}")).json()

@@ -126,7 +126,8 @@ def test_only_the_named_roles_may(action: str, role: str) -> None:
 @pytest.mark.parametrize("action", NEEDS)
 def test_what_an_action_needs_is_asked_for(action: str) -> None:
     empty: dict[str, Any] = dict.fromkeys(NEEDS[action])
-    bare = command(action, **{name: () if name in ("fees", "documents") else None for name in empty})
+    members: dict[str, Any] = {name: () if name in ("fees", "documents") else None for name in empty}
+    bare = command(action, **members)
     with pytest.raises(InvalidRequest):
         take(a_dossier(min(EXPECTED[action][0])), bare, TERMS)
 
