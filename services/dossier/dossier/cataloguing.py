@@ -57,10 +57,11 @@ class Catalogue:
             if number == self._snapshot.number:
                 return 0
             # Own changes committed while the rows are read are not among them yet.
-            self._own_changes.clear()
+            self._own_changes = []
             fresh = await _read(rx)
         self._snapshot = fresh
-        for change in self._own_changes:
+        missed, self._own_changes = self._own_changes, []
+        for change in missed:
             self.apply(change)
         return 1
 
