@@ -134,4 +134,5 @@ def dossier_event(name: str, code: str, at: datetime, *, version: int = 1, **mem
         "electronic_result": False,
         "change": change,
     }
-    return events.new_event("/lgsp/dossier", f"vn.lgsp.dossier.{name}.v1", code, at, state | members, version)
+    event = events.new_event("/lgsp/dossier", f"vn.lgsp.dossier.{name}.v1", code, at, state | members, version)
+    return events.decode(events.encode(event))  # times as a reader sees them

@@ -1,5 +1,7 @@
 """`POST /callbacks/payment-platform`: the platform's CONFIRM. No token; `MaXacThuc` is what makes it genuine."""
 
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -13,12 +15,22 @@ from shared.errors import PayloadTooLarge
 
 # The platform's callbacks are about 500 bytes.
 _LARGEST_BODY_BYTES = 16 * 1024
+# A hundred copies of one callback at once queue here, not for the database's connections, which others need too.
+_AT_ONCE = 4
 
 router = web.router(tags=["callbacks"])
 
 
-def _platform(request: Request) -> Platform:
-    wired: Platform = request.app.state.platform
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where the platform's callbacks are taken in; wired by `main`."""
+
+    platform: Platform
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+
+def _counter(request: Request) -> Counter:
+    wired: Counter = request.app.state.counter
     return wired
 
 
@@ -27,7 +39,7 @@ def _platform(request: Request) -> Platform:
     responses=web.errors(CallbackNotVerified, ReferenceUnknown, PayloadTooLarge),
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}},
 )
-async def confirm(request: Request, wired: Annotated[Platform, Depends(_platform)]) -> dict[str, Any]:
+async def confirm(request: Request, counter: Annotated[Counter, Depends(_counter)]) -> dict[str, Any]:
     """Take in a CONFIRM. A repeated one gets the same good answer and has no effect.
 
     A wrong checksum is 400 and changes nothing; a genuine one about a reference of nobody is 404.
@@ -35,8 +47,8 @@ async def confirm(request: Request, wired: Annotated[Platform, Depends(_platform
     body = await request.body()
     if len(body) > _LARGEST_BODY_BYTES:
         raise PayloadTooLarge
-    notice, message = platform.read_confirm(wired.partner, body)
+    notice, message = platform.read_confirm(counter.platform.partner, body)
     database: Database = request.app.state.api_database
-    async with database.transaction() as tx:
+    async with counter.places, database.transaction() as tx:
         await charging.settle(tx, notice, message)
     return platform.confirm_reply(message)

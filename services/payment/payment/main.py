@@ -24,7 +24,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         runtime = Runtime("payment", settings, jwks=jwks)
         platform = _platform(runtime, settings)
         dossiers = _dossiers(runtime, settings)
-        app.state.platform = platform
+        app.state.counter = callback.Counter(platform)
         app.state.dossiers = dossiers
         initiating = runtime.work("init", Initiating(runtime.system_database, dossiers, platform, _pace(settings)).step)
         sweeping = Sweeping(runtime.system_database, platform, _patience(settings))
