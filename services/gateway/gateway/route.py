@@ -65,15 +65,16 @@ def _dossier() -> list[Route]:
         Route("POST", "/v1/dossiers/{code}/transitions", "dossier", transition, concern="path"),
         Route("POST", "/v1/dossiers/transitions/batch", "dossier", transition, concern="lines", body_bytes=BATCH_BYTES),
         Route("GET", "/v1/tracking/{code}", "dossier", read, concern="path"),
+        Route("POST", "/v1/ratings", "dossier", write, concern="answer"),
     ]
 
 
 def _payment() -> list[Route]:
     return [
         Route("GET", "/v1/payments", "payment", "payment:read", concern="query"),
-        Route("GET", "/v1/payments/{id}", "payment", "payment:read", concern="answer"),
+        Route("GET", "/v1/payments/{payment_id}", "payment", "payment:read", concern="answer"),
         Route("POST", "/v1/payments/counter", "payment", "payment:write", concern="answer"),
-        Route("POST", "/v1/payments/{id}/refunds", "payment", "payment:write", concern="answer"),
+        Route("POST", "/v1/payments/{payment_id}/refunds", "payment", "payment:write", concern="answer"),
         Route("POST", "/callbacks/payment-platform", "payment", access="own", concern="answer"),
     ]
 
@@ -82,7 +83,8 @@ def _citizen() -> list[Route]:
     verify = "citizen:verify"
     return [
         Route("POST", "/v1/citizens/verify", "citizen-db-adapter", verify, concern="answer"),
-        Route("GET", "/v1/citizens/verifications/{id}", "citizen-db-adapter", verify, concern="answer"),
+        Route("POST", "/v1/citizens/lookup", "citizen-db-adapter", "citizen:lookup", concern="answer"),
+        Route("GET", "/v1/citizens/verifications/{verification_id}", "citizen-db-adapter", verify, concern="answer"),
     ]
 
 
@@ -92,6 +94,8 @@ def _sync() -> list[Route]:
         Route("GET", "/v1/sync/dossiers", "sync-national", "sync:read"),
         Route("GET", "/v1/sync/dossiers/{code}", "sync-national", "sync:read", concern="path"),
         Route("POST", "/v1/sync/dossiers/{code}/retry", "sync-national", "sync:operate", concern="path"),
+        Route("POST", "/v1/sync/hold", "sync-national", "sync:operate"),
+        Route("POST", "/v1/sync/release", "sync-national", "sync:operate"),
     ]
 
 

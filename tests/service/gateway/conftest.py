@@ -4,13 +4,16 @@ import asyncio
 import base64
 import hashlib
 import json
+import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 import pytest_asyncio
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -25,8 +28,9 @@ from gateway.main import create_app
 from gateway.protocol import hardened
 from gateway.settings import Settings
 from shared.db import Database
+from tests.support import apps
+from tests.support.database import Templates
 
-Served = Callable[..., Awaitable[str]]
 CODE = "H08.15-230301-0001"
 PASSWORD = "mat-khau-thu-nghiem"
 
@@ -99,9 +103,6 @@ class Hub:
 
     def assertion(self, key: ECKey | None = None, **claims: Any) -> str:
         """A client assertion of the service `payment`."""
-        import time
-        import uuid
-
         body = {
             "iss": "payment", "sub": "payment", "aud": f"{self.url}/oauth/token", "iat": int(time.time()),
             "exp": int(time.time()) + 60, "jti": uuid.uuid4().hex, **claims,
@@ -163,8 +164,6 @@ async def running(app: FastAPI, port: int, settings: Settings) -> AsyncIterator[
 
 
 def _no_signals() -> Any:
-    from contextlib import nullcontext
-
     return nullcontext()
 
 
@@ -196,34 +195,54 @@ def write_keys(folder: Path) -> ECKey:
     return service
 
 
+@asynccontextmanager
+async def a_hub(folder: Path, templates: Templates, bootstrap: str, **more: Any) -> AsyncIterator[Hub]:
+    """A gateway with these settings, until the block ends."""
+    urls = await templates.copy("gateway")
+    behind = Behind()
+    key = write_keys(folder)
+    port = a_free_port()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(templates.drop, urls)
+        behind_url = await stack.enter_async_context(apps.served(behind.app()))
+        settings = the_settings(folder, urls, port, behind_url, bootstrap, **more)
+        clients = await bootstrapped(urls, settings.gateway_url)
+        app = create_app(settings)
+        await stack.enter_async_context(running(app, port, settings))
+        client = await stack.enter_async_context(
+            httpx2.AsyncClient(base_url=settings.gateway_url, trust_env=False, timeout=20)
+        )
+        yield Hub(settings.gateway_url, client, behind, urls, clients, key, app, settings)
+
+
 @pytest_asyncio.fixture
 async def start_hub(
-    tmp_path: Path, service_database: Callable[[str], Awaitable[Urls]], served: Served, kafka_bootstrap: str
+    tmp_path: Path, database_templates: Templates, kafka_bootstrap: str
 ) -> AsyncIterator[Callable[..., Awaitable[Hub]]]:
-    """`hub = await start_hub(quota_burst=3)`: a gateway with these settings."""
-    from contextlib import AsyncExitStack
-
+    """`hub = await start_hub(quota_burst=3)`: a gateway of the test's own."""
     async with AsyncExitStack() as stack:
 
         async def start(**more: Any) -> Hub:
-            urls = await service_database("gateway")
-            behind = Behind()
-            behind_url = await served(behind.app())
-            key = write_keys(tmp_path)
-            port = a_free_port()
-            settings = the_settings(tmp_path, urls, port, behind_url, kafka_bootstrap, **more)
-            clients = await bootstrapped(urls, settings.gateway_url)
-            app = create_app(settings)
-            await stack.enter_async_context(running(app, port, settings))
-            client = await stack.enter_async_context(
-                httpx2.AsyncClient(base_url=settings.gateway_url, trust_env=False, timeout=20)
-            )
-            return Hub(settings.gateway_url, client, behind, urls, clients, key, app, settings)
+            return await stack.enter_async_context(a_hub(tmp_path, database_templates, kafka_bootstrap, **more))
 
         yield start
 
 
-@pytest_asyncio.fixture
-async def hub(start_hub: Callable[..., Awaitable[Hub]]) -> Hub:
-    """A gateway with default settings."""
-    return await start_hub()
+@pytest_asyncio.fixture(scope="module")
+async def shared_hub(
+    tmp_path_factory: pytest.TempPathFactory, database_templates: Templates, kafka_bootstrap: str
+) -> AsyncIterator[Hub]:
+    """One gateway for a module's tests."""
+    async with a_hub(tmp_path_factory.mktemp("hub"), database_templates, kafka_bootstrap) as hub:
+        yield hub
+
+
+@pytest.fixture
+def hub(shared_hub: Hub) -> Hub:
+    """The module's gateway with a fresh service behind it; for tests that leave its clients as they are."""
+    fresh = Behind()
+    for name in ("delay_seconds", "answer", "status", "headers", "streams"):
+        setattr(shared_hub.behind, name, getattr(fresh, name))
+    shared_hub.behind.seen.clear()
+    shared_hub.client.cookies.clear()
+    return shared_hub
