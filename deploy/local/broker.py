@@ -63,7 +63,9 @@ def fetch_jars() -> None:
         raise StackError("Kafka's jars are missing and so is Maven, which fetches them: install the package `maven`.")
     scratch = LIBS.with_name("libs.new")
     shutil.rmtree(scratch, ignore_errors=True)
-    command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]
+    # Java takes the home folder from the system's user list, where some users have none.
+    command = ["mvn", "-q", "-B", "-Dstyle.color=never", f"-Duser.home={Path.home()}"]
+    command += ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={scratch}"]
     fetched = subprocess.run(
         [*command, f"-DoutputDirectory={scratch}"],
         cwd=POM_FOLDER,
