@@ -66,13 +66,7 @@ def fetch_jars() -> None:
     # Java takes the home folder from the system's user list, where some users have none.
     command = ["mvn", "-q", "-B", "-Dstyle.color=never", f"-Duser.home={Path.home()}"]
     command += ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={scratch}"]
-    fetched = subprocess.run(
-        [*command, f"-DoutputDirectory={scratch}"],
-        cwd=POM_FOLDER,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    fetched = subprocess.run(command, cwd=POM_FOLDER, capture_output=True, text=True, check=False)
     if fetched.returncode != 0:
         lines = [line for line in fetched.stdout.splitlines() if "ERROR" in line] or ["no reason given"]
         raise StackError(f"Maven could not fetch Kafka's jars ({lines[0][:200]}): look at the network and try again.")
