@@ -50,7 +50,7 @@ class Hub:
 
 def path(template: str, code: str) -> str:
     """A path with a dossier's code in it, whatever the code contains."""
-    return template.format(code=quote(code, safe=""))
+    return template.format(quote(code, safe=""))
 
 
 def _document(answer: Answer) -> Any:

@@ -1,5 +1,9 @@
 """One dossier's way through the hub: every hop of every system in order of time. Rules only.
 
+The order is the hub's own time (when it learned of the hop), so that a cause stands before its effect also where the
+business time is coarse (a payment's has no fractions of a second) or long past (imported years); the business time
+is told where it differs.
+
 Sources: the exchange log (gateway), the transitions (dossier), facts about identity and payments (the read model,
 which holds no personal data), the pushes with request and answer (sync-national).
 """
@@ -7,7 +11,7 @@ which holds no personal data), the pushes with request and answer (sync-national
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from console import wording
@@ -21,13 +25,14 @@ KINDS: dict[Kind, str] = {
     "push": "Đồng bộ",
 }
 _ORDER: tuple[Kind, ...] = ("exchange", "transition", "identity", "payment", "push")
+_NOTABLE = timedelta(minutes=1)
 _READS = frozenset({"GET", "HEAD"})
 _Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One thing that happened. `facts` are label and value; `contents` are label and text to unfold."""
+    """One thing that happened. `at` is the hub's time; `facts` are label and value, `contents` label and text."""
 
     at: datetime
     kind: Kind
@@ -89,9 +94,10 @@ def _transition(step: _Document, number: int) -> Hop:
     before, after = step.get("due_before"), step.get("due_after")
     if after and after != before:
         facts.append(("Hạn trả kết quả", wording.moment(after)))
-    facts.append(("Ghi nhận lúc", wording.moment(step.get("recorded_at"))))
+    at, happened_at = _moment(step.get("recorded_at") or step["at"]), _moment(step["at"])
+    facts += _earlier(happened_at, at)
     return Hop(
-        at=_moment(step["at"]),
+        at=at,
         kind="transition",
         title=wording.word(wording.ACTIONS, step["action"]),
         tone=wording.STATUS_TONES.get(status or 0, ""),
@@ -116,7 +122,7 @@ def identity(hops: Iterable[_Document]) -> list[Hop]:
             fields = ", ".join(hop["detail"].get("mismatched_fields") or [])
             found.append(
                 Hop(
-                    at=hop["at"],
+                    at=hop["published_at"] or hop["at"],
                     kind="identity",
                     title="Xác thực với CSDL quốc gia về dân cư",
                     tone=wording.OUTCOME_TONES.get(outcome, ""),
@@ -149,7 +155,9 @@ def payments(hops: Iterable[_Document]) -> list[Hop]:
                 facts.append(("Hình thức", wording.word(wording.PAYMENT_METHODS, detail["method"])))
             amount = detail.get("amount_vnd")
             badge = f"{wording.number(amount)} đồng" if amount is not None else ""
-            found.append(Hop(at=hop["at"], kind="payment", title=title, tone=tone, badge=badge, facts=facts))
+            at = hop["published_at"] or hop["at"]
+            facts += _earlier(hop["at"], at)
+            found.append(Hop(at=at, kind="payment", title=title, tone=tone, badge=badge, facts=facts))
     return found
 
 
@@ -193,6 +201,10 @@ def _push(attempt: _Document) -> Hop:
         contents=contents,
         number=int(attempt["number"]),
     )
+
+
+def _earlier(happened_at: datetime, at: datetime) -> list[tuple[str, str]]:
+    return [("Thực hiện lúc", wording.moment(happened_at))] if abs(at - happened_at) > _NOTABLE else []
 
 
 def _pretty(document: Any) -> str:

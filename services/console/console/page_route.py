@@ -27,25 +27,22 @@ _OTHER = ("Có lỗi xảy ra", "Trang không thể hiển thị lúc này.")
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who is looking: the verified token."""
+    """Who is looking: the verified token, and what the gateway calls them."""
 
     caller: Caller
     token: str
-
-    @property
-    def name(self) -> str:
-        """What the gateway calls them."""
-        return self.caller.subject
+    name: str
 
 
 async def signed_in(request: Request) -> Operator:
     """The operator of this session. Raises `Unauthenticated`, which leads to the sign-in."""
     signing_in: SigningIn = request.app.state.signing_in
     verifier: TokenVerifier = request.app.state.verifier
-    token = signing_in.token(request.cookies.get(SESSION_COOKIE))
-    if token is None:
+    session = signing_in.signed_in(request.cookies.get(SESSION_COOKIE))
+    if session is None:
         raise Unauthenticated
-    operator = Operator(await verifier.verify(token), token)
+    token, name = session
+    operator = Operator(await verifier.verify(token), token, name)
     request.state.operator = operator
     return operator
 

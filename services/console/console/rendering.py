@@ -36,6 +36,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "moment": wording.moment,
     "day": wording.day,
     "age": wording.age,
+    "share": wording.share,
     "word": lambda code, table: wording.word(table, code),
 }
 _templates.filters.update(_FILTERS)

@@ -16,10 +16,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from console.cookie import Cookies
-from shared.errors import Forbidden, UpstreamInvalid
+from shared import strict_json
+from shared.errors import Forbidden, HubError, UpstreamInvalid
 from shared.http import Peer
 
-SCOPE = "sync:read sync:operate report:read audit:read dossier:read payment:read"
+SCOPE = "openid sync:read sync:operate report:read audit:read dossier:read payment:read"
 HOME = "/console"
 ATTEMPT_COOKIE, SESSION_COOKIE = "hub_console_sign_in", "hub_console"
 ATTEMPT_SECONDS = 600
@@ -92,18 +93,29 @@ class SigningIn:
             raise SignInFailed("Cổng xác thực không chấp nhận mã đăng nhập")
         return self._session(answer.json(), attempt["return_to"])
 
-    def token(self, session_cookie: str | None) -> str | None:
-        """The operator's access token, or None when nobody is signed in."""
+    def signed_in(self, session_cookie: str | None) -> tuple[str, str] | None:
+        """The operator's access token and name, or None when nobody is signed in."""
         session = self._cookies.open(SESSION_COOKIE, session_cookie)
-        return None if session is None else session["token"]
+        return None if session is None else (session["token"], session["name"])
 
     def _session(self, granted: Any, return_to: str) -> Session:
         try:
             token, life_seconds = str(granted["access_token"]), int(granted["expires_in"])
         except (KeyError, TypeError, ValueError) as fault:
             raise UpstreamInvalid(internal="token answer without access_token or expires_in") from fault
-        cookie = self._cookies.seal(SESSION_COOKIE, {"token": token}, life_seconds)
+        name = _name_in(str(granted.get("id_token", "")))
+        cookie = self._cookies.seal(SESSION_COOKIE, {"token": token, "name": name}, life_seconds)
         return Session(cookie, life_seconds, return_to)
+
+
+def _name_in(id_token: str) -> str:
+    """Only shown, and fresh from the token endpoint: no need to check its signature (OIDC Core §3.1.3.7)."""
+    try:
+        payload = id_token.split(".")[1]
+        claims = strict_json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return str(claims.get("name") or claims["preferred_username"])[:100]
+    except (HubError, AttributeError, IndexError, KeyError, ValueError):
+        return "Người dùng"
 
 
 def inside(return_to: str) -> str:

@@ -130,6 +130,11 @@ def age(seconds: float | None) -> str:
     return f"{whole} giây"
 
 
+def share(value: float) -> str:
+    """100 % and not 100,0 %; 99,9 % otherwise."""
+    return number(int(value) if value == int(value) else value)
+
+
 def share_pct(part: int, whole: int) -> float:
     """For bars and headlines; rounded down, so that 100 is said only of all."""
     return 100.0 if whole == 0 else part * 1000 // whole / 10
