@@ -146,7 +146,10 @@ async def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
             await province.order("payment", payer="hold")
             assert (await province.push(a_record()))["error_code"] == "0"
             assert (await province.push_progress(a_progress_row()))["error_code"] == "0"
-            assert (await province.pay("init", an_init()))["error_code"] == "0"
+            for reference in ("waits", "was-paid"):
+                assert (await province.pay("init", an_init(reference)))["error_code"] == "0"
+            paid = await client.post("/_sandbox/payments/was-paid", json={"do": "pay"})
+            assert paid.json()["state"] == "paid"
         finally:
             os.kill(first.pid, signal.SIGKILL)
             await first.wait()
@@ -157,7 +160,8 @@ async def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
             assert (await province.push(a_record()))["error_code"] == "-3"
             (held,) = await province.items("portal/dossiers")
             assert held["progress"][0]["written"] == 1
-            assert [payment["state"] for payment in await province.items("payments")] == ["held"]
+            waits, was_paid = await province.items("payments")
+            assert (waits["state"], was_paid["state"], was_paid["callback_state"]) == ("held", "paid", "due")
             faults = (await client.get("/_sandbox/faults")).json()["items"]
             assert [system["payer"] for system in faults if system["system"] == "payment"] == ["hold"]
         finally:
