@@ -154,37 +154,36 @@ def settle(standing: Standing, visit: Visit, limits: Limits, jitter: float) -> S
     known = _learn(standing, visit)
     moved_on = known.desired_version > visit.version
     if visit.trouble is None:
-        fine = replace(known, tries=0, refusals=0, reason=None, owner=None)
-        if fine.is_level:
-            return Settled(replace(fine, state=State.SYNCED), None)
-        return Settled(replace(fine, state=State.PENDING), 0.0)
+        state, due_in = (State.SYNCED, None) if known.is_level else (State.PENDING, 0.0)
+        return Settled(replace(known, state=state, tries=0, refusals=0, reason=None, owner=None), due_in)
     return _after_trouble(known, visit.trouble, limits, jitter, moved_on=moved_on)
 
 
 def _learn(standing: Standing, visit: Visit) -> Standing:
     """Acknowledgements only grow, unless the portal says that it does not have the dossier."""
-    known = standing
-    if visit.version >= standing.desired_version:
-        # The record itself numbers its rows; the count kept from events was only an expectation.
-        known = replace(known, desired_progress=visit.progress_count)
-    else:
-        known = replace(known, desired_progress=max(standing.desired_progress, visit.progress_count))
+    version, progress = standing.acknowledged_version, standing.acknowledged_progress
+    presence, digest = visit.presence or standing.presence, standing.digest
     if visit.presence is Presence.ABSENT:
-        known = replace(known, presence=Presence.ABSENT, digest=None, acknowledged_version=0, acknowledged_progress=0)
-    elif visit.presence is not None:
-        known = replace(known, presence=visit.presence)
+        version, progress, digest = 0, 0, None
     if visit.shows_other:
-        known = replace(known, digest=None)
+        digest = None
     if visit.digest is not None:
-        known = replace(
-            known,
-            presence=Presence.THERE,
-            digest=visit.digest,
-            acknowledged_version=max(known.acknowledged_version, visit.version),
-        )
+        presence, digest, version = Presence.THERE, visit.digest, max(version, visit.version)
     if visit.progress is not None:
-        known = replace(known, acknowledged_progress=max(known.acknowledged_progress, visit.progress))
-    return known
+        progress = max(progress, visit.progress)
+    return replace(
+        standing,
+        acknowledged_version=version,
+        acknowledged_progress=progress,
+        presence=presence,
+        digest=digest,
+        # The record itself numbers its rows; the count kept from events was only an expectation.
+        desired_progress=(
+            visit.progress_count
+            if visit.version >= standing.desired_version
+            else max(standing.desired_progress, visit.progress_count)
+        ),
+    )
 
 
 def _after_trouble(known: Standing, trouble: Trouble, limits: Limits, jitter: float, *, moved_on: bool) -> Settled:

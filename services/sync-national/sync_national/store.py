@@ -5,6 +5,7 @@ a worker brings back counts only while its token still stands in the row.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -81,7 +82,8 @@ WITH due AS (
 UPDATE standing s SET state = 'in_flight', lease_token = $3,
   due_at = clock_timestamp() + make_interval(secs => $4), changed_at = clock_timestamp()
 FROM due WHERE s.destination = $1 AND s.dossier_code = due.dossier_code
-RETURNING s.*, due.state AS state_before
+RETURNING s.dossier_code, s.agency_code, s.desired_version, s.acknowledged_version, s.desired_progress,
+  s.acknowledged_progress, s.presence, s.digest, s.tries, s.refusals, s.reason, s.owner, due.state
 """
 
 _EXTEND = """
@@ -90,7 +92,8 @@ WHERE destination = $1 AND dossier_code = ANY($2::text[]) AND lease_token = $3
 """
 
 _LOCK = """
-SELECT * FROM standing WHERE destination = $1 AND dossier_code = ANY($2::text[]) AND lease_token = $3
+SELECT dossier_code, desired_version, desired_progress, visits FROM standing
+WHERE destination = $1 AND dossier_code = ANY($2::text[]) AND lease_token = $3
 ORDER BY dossier_code FOR UPDATE
 """
 
@@ -138,10 +141,7 @@ async def claim(tx: Transaction, destination: str, size: int, lease_seconds: flo
     """Take up to `size` due dossiers, the longest waiting first; none while the destination is on hold."""
     token = await tx.raw.fetchval("SELECT nextval('lease_token')")
     rows = await tx.raw.fetch(_CLAIM, destination, size, token, lease_seconds)
-    return Claims(
-        token,
-        sorted(Claim(row["dossier_code"], row["agency_code"], _standing(row, row["state_before"])) for row in rows),
-    )
+    return Claims(token, sorted(Claim(row["dossier_code"], row["agency_code"], _standing(row)) for row in rows))
 
 
 async def extend(tx: Transaction, destination: str, codes: Sequence[str], token: int, lease_seconds: float) -> int:
@@ -150,12 +150,23 @@ async def extend(tx: Transaction, destination: str, codes: Sequence[str], token:
     return int(tag.rpartition(" ")[2])
 
 
-async def locked(
-    tx: Transaction, destination: str, codes: Sequence[str], token: int
-) -> dict[str, tuple[Standing, int]]:
-    """Standing and number of visits of those dossiers that are still this worker's, locked."""
-    rows = await tx.raw.fetch(_LOCK, destination, codes, token)
-    return {row["dossier_code"]: (_standing(row, row["state"]), row["visits"]) for row in rows}
+async def locked(tx: Transaction, destination: str, claims: Claims) -> dict[str, tuple[Standing, int]]:
+    """Standing and number of visits of those dossiers that are still this worker's, locked.
+
+    While a dossier is claimed only events touch it, and they raise nothing but what is desired.
+    """
+    rows = await tx.raw.fetch(_LOCK, destination, [claim.dossier_code for claim in claims.rows], claims.token)
+    current = {row["dossier_code"]: row for row in rows}
+    mine = {}
+    for claim in claims.rows:
+        if row := current.get(claim.dossier_code):
+            standing = claim.standing
+            if row["desired_version"] != standing.desired_version:
+                standing = replace(
+                    standing, desired_version=row["desired_version"], desired_progress=row["desired_progress"]
+                )
+            mine[claim.dossier_code] = (standing, row["visits"])
+    return mine
 
 
 async def save(tx: Transaction, destination: str, outcomes: Sequence[Outcome], claimed_at: datetime) -> None:
@@ -213,9 +224,9 @@ async def next_due_in(rx: Reading, destination: str) -> float | None:
     return seconds
 
 
-def _standing(row: Any, state: str) -> Standing:
+def _standing(row: Any) -> Standing:
     return Standing(
-        state=State(state),
+        state=State(row["state"]),
         desired_version=row["desired_version"],
         acknowledged_version=row["acknowledged_version"],
         desired_progress=row["desired_progress"],

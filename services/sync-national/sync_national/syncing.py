@@ -168,9 +168,8 @@ class Courier:
 
     async def _save(self, claims: Claims, visit: Round, claimed_at: datetime) -> None:
         present = clock.now()
-        codes = [claim.dossier_code for claim in claims.rows]
         async with self._database.transaction() as tx:
-            mine = await store.locked(tx, self.destination, codes, claims.token)
+            mine = await store.locked(tx, self.destination, claims)
             outcomes: list[Outcome] = []
             attempts: list[Attempt] = []
             news: list[Event] = []

@@ -17,62 +17,69 @@ from shared.kafka import Kafka
 STARTED = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 
 
+_DOSSIER: dict[str, Any] = {
+    "version": 1,
+    "agency_name": "Sở Tư pháp",
+    "procedure_code": "2.000488",
+    "procedure_name": "Cấp Phiếu lý lịch tư pháp cho công dân Việt Nam",
+    "status_code": 1,
+    "field_code": "G03-TP10",
+    "field_name": "Lý lịch tư pháp",
+    "channel": "online",
+    "applicant": {
+        "kind": "citizen",
+        "full_name": "Nguyễn Thị An",
+        "personal_id": "052190000001",
+        "date_of_birth": "1990-04-12",
+        "phone": "0905000000",
+        "email": None,
+        "organisation_tax_code": None,
+        "address": None,
+    },
+    "abstract": "Đề nghị cấp phiếu lý lịch tư pháp số 1",
+    "submitted_at": STARTED.isoformat(),
+    "received_at": None,
+    "due_at": None,
+    "finished_at": None,
+    "returned_at": None,
+    "refused_at": None,
+    "return_method": "direct",
+    "attachments": [
+        {
+            "component_code": "KQ.G01.000001",
+            "name": "don.pdf",
+            "media_type": "application/pdf",
+            "size": 20480,
+            "sha256": "0" * 64,
+            "url": "https://portal.example/don.pdf",
+            "digitised": True,
+            "reused": "none",
+        }
+    ],
+    "results": [],
+    "fees": [],
+    "supplements": [],
+    "identity_outcome": "pending",
+    "digitised": True,
+    "electronic_result": False,
+    "payments": {"due_vnd": 0, "paid_vnd": 0, "online": False},
+    "last_reason": None,
+    "progress": [
+        {"number": 1, "status_code": 1, "at": STARTED.isoformat(), "actor": None, "reason": None, "due_at": None}
+    ],
+}
+
+
 def a_dossier(number: int = 1, agency: str = "H08.15", **changes: Any) -> dict[str, Any]:
     """A submitted dossier as view `sync` shows it. Invented people only."""
-    at = STARTED.isoformat()
-    dossier: dict[str, Any] = {
+    return {
+        **_DOSSIER,
         "code": f"{agency}-260302-{number:04d}",
-        "version": 1,
         "agency_code": agency,
-        "agency_name": "Sở Tư pháp",
-        "procedure_code": "2.000488",
-        "procedure_name": "Cấp Phiếu lý lịch tư pháp cho công dân Việt Nam",
-        "status_code": 1,
-        "field_code": "G03-TP10",
-        "field_name": "Lý lịch tư pháp",
-        "channel": "online",
         "external_reference": f"portal-{number}",
-        "applicant": {
-            "kind": "citizen",
-            "full_name": "Nguyễn Thị An",
-            "personal_id": f"0521900{number:05d}",
-            "date_of_birth": "1990-04-12",
-            "phone": "0905000000",
-            "email": None,
-            "organisation_tax_code": None,
-            "address": None,
-        },
-        "abstract": "Đề nghị cấp phiếu lý lịch tư pháp số 1",
-        "submitted_at": at,
-        "received_at": None,
-        "due_at": None,
-        "finished_at": None,
-        "returned_at": None,
-        "refused_at": None,
-        "return_method": "direct",
-        "attachments": [
-            {
-                "component_code": "KQ.G01.000001",
-                "name": "don.pdf",
-                "media_type": "application/pdf",
-                "size": 20480,
-                "sha256": "0" * 64,
-                "url": "https://portal.example/don.pdf",
-                "digitised": True,
-                "reused": "none",
-            }
-        ],
-        "results": [],
-        "fees": [],
-        "supplements": [],
-        "identity_outcome": "pending",
-        "digitised": True,
-        "electronic_result": False,
-        "payments": {"due_vnd": 0, "paid_vnd": 0, "online": False},
-        "last_reason": None,
-        "progress": [{"number": 1, "status_code": 1, "at": at, "actor": None, "reason": None, "due_at": None}],
+        "applicant": {**_DOSSIER["applicant"], "personal_id": f"0521900{number:05d}"},
+        **changes,
     }
-    return {**dossier, **changes}
 
 
 class Province:

@@ -212,6 +212,7 @@ async def test_a_worker_that_dies_after_the_answer_leaves_nothing_twice(hub: Hub
             codes = await hub.province.file(*(a_dossier(n) for n in range(1, 21)))
 
             async def pushed() -> bool:
+                await blocker.value("SELECT 1")  # an idle transaction would be ended after 10 s
                 holds = await hub.portal.holds()
                 return set(holds) == set(codes) and all(item["progress"] for item in holds.values())
 
