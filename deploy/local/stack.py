@@ -135,8 +135,8 @@ def plan(layout: Layout, *, free_ports: bool, only: Sequence[str], settings: Seq
         kept = read_json(layout.folder / "ports.json") or {}
         taken: set[int] = set()
         for name in chosen:
-            port = kept.get(name)
-            again = isinstance(port, int) and port not in taken and ports.is_free(port)
+            port = int(kept.get(name, 0))
+            again = port and port not in taken and ports.is_free(port)
             chosen[name] = port if again else ports.a_free_port(taken)
             taken.add(chosen[name])
     write_json(layout.folder / "ports.json", chosen)

@@ -1,6 +1,7 @@
 """A process is known by its id and its start time."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -56,7 +57,7 @@ def test_a_stopped_process_is_ended_too(sleeper: subprocess.Popen[bytes]) -> Non
     stopped = psutil.Process(sleeper.pid)
     stopped.suspend()
     begun = time.monotonic()
-    process.end([stopped], process.signal.SIGTERM, 5)
+    process.end([stopped], signal.SIGTERM, 5)
     assert time.monotonic() - begun < 4
     assert not stopped.is_running() or stopped.status() == psutil.STATUS_ZOMBIE
 
