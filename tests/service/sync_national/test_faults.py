@@ -203,7 +203,8 @@ async def test_hold_keeps_everything_and_release_lets_it_go(hub: Hub) -> None:
 async def test_a_worker_that_dies_after_the_answer_leaves_nothing_twice(hub: Hub) -> None:
     """K7: the portal has stored the record and the rows, the hub has not. The next worker asks before it pushes."""
     await hub.portal.fault(progress="show")  # an equal row would be stored again
-    app = hub.app()
+    # Every worker with a batch stands at the lock below: there must be more of them than batches.
+    app = hub.app(sync_delay_seconds=1.0, sync_workers=8)
     codes: list[str] = []
     async with app.router.lifespan_context(app):
         courier: Courier = app.state.courier
