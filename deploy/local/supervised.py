@@ -26,7 +26,9 @@ FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
 GOOD_HEALTH_SECONDS = 30.0
 SILENT_SECONDS = 20.0
-CHECK_EVERY_SECONDS = 1.0
+# A death is seen at once; only silence has to be asked for.
+CHECK_EVERY_SECONDS = 5.0
+LOOK_EVERY_SECONDS = 0.1
 TRIES_AT_FIRST = 3
 
 
@@ -124,8 +126,8 @@ class Supervised:
         """Returns when the process is gone, or has been silent for too long and was killed."""
         heard_at = asked_at = time.monotonic()
         while self._child is not None and (code := self._child.poll()) is None:
-            await asyncio.sleep(0.05)
-            if time.monotonic() - asked_at < CHECK_EVERY_SECONDS:
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            if time.monotonic() - asked_at < min(CHECK_EVERY_SECONDS, self._silent_seconds / 4):
                 continue
             answered = await self._is_alive()
             asked_at = time.monotonic()

@@ -47,7 +47,7 @@ class Supervisor:
         self._only = only
         self._settings = settings
         self._programs: list[Supervised] = []
-        self._phase = "starting"
+        self._written: dict[str, Any] = {}
         self._told_to_stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -175,8 +175,11 @@ class Supervisor:
             for program in self._programs
         }
         state = {"supervisor": os.getpid(), "phase": phase, "problem": problem, "programs": programs}
+        if state == self._written:
+            return
         with contextlib.suppress(OSError) if phase in ("ready", "stopping") else contextlib.nullcontext():
             write_json(self._layout.state, state)
+            self._written = state
 
 
 @contextlib.contextmanager
