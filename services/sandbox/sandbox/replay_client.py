@@ -12,10 +12,12 @@ After `patience_seconds` without one good answer it gives up.
 """
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -183,7 +185,8 @@ class HubClient(Http):
         tally: Tally | None = None,
     ) -> None:
         super().__init__(session, gateway, patience_seconds=patience_seconds, tally=tally)
-        self._credentials = aiohttp.BasicAuth(credentials.client_id, credentials.client_secret)
+        pair = f"{quote(credentials.client_id, safe='')}:{quote(credentials.client_secret, safe='')}"
+        self._basic = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         self._token = ""
         self._token_ends = 0.0
         self._renewing = asyncio.Lock()
@@ -201,7 +204,7 @@ class HubClient(Http):
 
     async def _renew(self) -> None:
         form = {"grant_type": "client_credentials"}
-        async with self.session.post(f"{self.base}/oauth/token", data=form, auth=self._credentials) as response:
+        async with self.session.post(f"{self.base}/oauth/token", data=form, headers=self._basic) as response:
             if response.status in (400, 401, 403):
                 raise Refused(f"The token endpoint answered {response.status} {await response.text()}")
             response.raise_for_status()
