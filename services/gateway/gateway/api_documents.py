@@ -16,7 +16,7 @@ _pages = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"
 
 
 @router.get("/openapi.json")
-async def openapi(request: Request) -> Response:
+async def union(request: Request) -> Response:
     """OpenAPI 3.1 of everything public."""
     return _json(await _union(request))
 

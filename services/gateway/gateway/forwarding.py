@@ -266,12 +266,15 @@ def _concerned(call: Call, answer: Answer, request_body: bytes) -> tuple[str, ..
 
 def _problem(error: HubError) -> Answer:
     response = problems.response(error)
-    return Answer(response.status_code, list(response.raw_headers), bytes(response.body))
+    closes = "connection" in response.headers
+    return Answer(response.status_code, list(response.raw_headers), bytes(response.body), closes=closes)
 
 
 def _head(answer: Answer, exchange_id: str) -> Message:
     headers = header.outgoing(answer.headers)
     headers.append((b"hub-exchange-id", exchange_id.encode()))
+    if answer.closes:
+        headers.append((b"connection", b"close"))
     return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 

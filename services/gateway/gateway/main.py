@@ -56,6 +56,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     routers = [api.router, api_clients.router, api_oauth.router, api_documents.router]
     app = service.create("gateway", routers, opening)
+    # The framework's own /openapi.json would stand before ours, which is the union of all services.
+    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "name", "") != "openapi"]
     admission = Admission(
         runtime.verifier,
         revocations,

@@ -35,6 +35,8 @@ class Answer:
     headers: list[tuple[bytes, bytes]]
     body: bytes
     rest: AsyncGenerator[bytes, None] | None = None
+    closes: bool = False
+    """The connection to the caller ends with this answer: the rest of its request is not read."""
 
 
 class Upstream:

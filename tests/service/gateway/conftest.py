@@ -169,21 +169,18 @@ def _no_signals() -> Any:
 
 def the_settings(folder: Path, urls: Urls, port: int, behind_url: str, bootstrap: str, **more: Any) -> Settings:
     """Settings of a gateway whose five services are all `behind_url`."""
-    return Settings(
-        port=port,
-        gateway_url=f"http://127.0.0.1:{port}",
-        database_api_url=urls.api,
-        database_system_url=urls.system,
-        kafka_bootstrap=bootstrap,
-        signing_keys_file=folder / "signing.json",
-        service_keys_file=folder / "services.json",
-        dossier_url=behind_url,
-        payment_url=behind_url,
-        citizen_url=behind_url,
-        sync_url=behind_url,
-        console_url=behind_url,
-        **{"revocations_every_seconds": 0.05, **more},
-    )
+    values: dict[str, Any] = {
+        "port": port,
+        "gateway_url": f"http://127.0.0.1:{port}",
+        "database_api_url": urls.api,
+        "database_system_url": urls.system,
+        "kafka_bootstrap": bootstrap,
+        "signing_keys_file": folder / "signing.json",
+        "service_keys_file": folder / "services.json",
+        "revocations_every_seconds": 0.05,
+    }
+    services = ("dossier_url", "payment_url", "citizen_url", "sync_url", "console_url")
+    return Settings(**values | dict.fromkeys(services, behind_url) | more)
 
 
 def write_keys(folder: Path) -> ECKey:
