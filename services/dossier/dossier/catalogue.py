@@ -43,9 +43,7 @@ class Agency:
 
     def is_valid_on(self, day: date) -> bool:
         """Whether dossiers could be filed there that day."""
-        return (self.valid_from is None or self.valid_from <= day) and (
-            self.valid_to is None or day <= self.valid_to
-        )
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +106,7 @@ class Procedure:
 
     def is_performed_by(self, agency_code: str) -> bool:
         """Whether this agency, or one it belongs to, performs the procedure."""
-        return any(
-            agency in {"*", agency_code} or agency_code.startswith(agency + ".") for agency in self.agencies
-        )
+        return any(agency in {"*", agency_code} or agency_code.startswith(agency + ".") for agency in self.agencies)
 
     def is_valid_on(self, day: date) -> bool:
         """Whether this version has come into force by that day."""

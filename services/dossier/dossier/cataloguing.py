@@ -63,6 +63,9 @@ class Catalogue:
         missed, self._own_changes = self._own_changes, []
         for change in missed:
             self.apply(change)
+        if missed:
+            # One of them may be older than what was read: read once more at the next check.
+            self._snapshot = replace(self._snapshot, number=-1)
         return 1
 
     def apply(self, change: Agency | Procedure) -> None:

@@ -72,9 +72,7 @@ class WorkingCalendar:
         first, last = FIRST_DAY.toordinal(), LAST_DAY.toordinal()
         off, extra = _ordinals(self.holidays), _ordinals(self.extra_working_days)
         # date.toordinal() of a Monday is 1 modulo 7.
-        works = bytearray(
-            day in extra or ((day - 1) % 7 < 5 and day not in off) for day in range(first, last + 1)
-        )
+        works = bytearray(day in extra or ((day - 1) % 7 < 5 and day not in off) for day in range(first, last + 1))
         before, count = [0] * len(works), 0
         for index, worked in enumerate(works):
             before[index] = count

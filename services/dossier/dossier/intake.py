@@ -23,7 +23,8 @@ from dossier.submitting import Draft, PersonHash, Sender
 from shared import clock, idempotency, strict_json
 from shared.auth import Caller
 from shared.crashpoint import crashpoint
-from shared.db import Database, Transaction
+from shared.db import Database
+from shared.direct import Direct
 from shared.errors import HubError
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress, Stored
 from shared.telemetry import log
@@ -49,8 +50,16 @@ class _Entry:
 class Intake:
     """What the intake routes need, wired by main."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, numbers: Numbers, person_hash: PersonHash) -> None:
+    def __init__(
+        self,
+        database: Database,
+        direct: Direct,
+        catalogue: Catalogue,
+        numbers: Numbers,
+        person_hash: PersonHash,
+    ) -> None:
         self._database = database
+        self._direct = direct
         self._catalogue = catalogue
         self._numbers = numbers
         self._person_hash = person_hash
@@ -71,11 +80,8 @@ class Intake:
         return Stored(201, line.answer.encode(), {"location": submitting.location(line.dossier.code)})
 
     async def _insert(self, lines: Sequence[Line], caller: Caller) -> None:
-        async with self._database.transaction(caller.agencies) as tx:
-            if lines[0].key is not None:
-                await _wait_shortly(tx)
-            await intake_store.insert(tx, lines)
-            crashpoint("intake.in_transaction")
+        """One statement, one transaction: a concurrent request under the same key is waited for, two seconds."""
+        await intake_store.insert(self._direct, caller.agencies, lines)
         crashpoint("intake.after_commit")
 
     async def _first_answer(
@@ -238,8 +244,3 @@ def _refuse_open(entries: Sequence[_Entry], fault: HubError) -> None:
     for entry in entries:
         if entry.answer is None and entry.same_as is None:
             entry.answer = ndjson.refusal(fault)
-
-
-async def _wait_shortly(tx: Transaction) -> None:
-    """A concurrent request under the same key is waited for, two seconds at most."""
-    await tx.raw.execute(f"SET LOCAL lock_timeout = {idempotency.WAIT_MILLISECONDS}")

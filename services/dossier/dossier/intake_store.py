@@ -5,13 +5,14 @@ statement. A key or an external reference that exists already makes the whole st
 against a concurrent transaction, which it waits for); the caller then looks up what was there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from dossier.record import Dossier
-from shared.db import Reading, Transaction
+from shared.db import Reading
+from shared.direct import Direct
 
 _COLUMNS: tuple[tuple[str, str, Callable[["Line"], Any]], ...] = (
     ("code", "text", lambda it: it.dossier.code),
@@ -87,10 +88,10 @@ class Line:
     headers: str
 
 
-async def insert(tx: Transaction, lines: Sequence[Line]) -> None:
-    """Write them all. Raises asyncpg's UniqueViolationError when a key or a reference is taken."""
-    tx.publishes = True
-    await tx.raw.execute(_INSERT, *([value(line) for line in lines] for _, _, value in _COLUMNS))
+async def insert(direct: Direct, agencies: Iterable[str], lines: Sequence[Line]) -> None:
+    """Write them all, durably. Raises asyncpg's UniqueViolationError when a key or a reference is taken."""
+    columns = ([value(line) for line in lines] for _, _, value in _COLUMNS)
+    await direct.execute(agencies, _INSERT, *columns, before_commit="intake.in_transaction")
 
 
 async def codes_by_reference(rx: Reading, client_id: str, references: Sequence[str]) -> dict[str, str]:

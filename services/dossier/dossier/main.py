@@ -15,6 +15,7 @@ from dossier.settings import Settings
 from dossier.submitting import PersonHash
 from shared import service
 from shared.auth import JwksSource
+from shared.direct import Direct
 from shared.service import Runtime
 
 ROUTERS = (
@@ -41,7 +42,10 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         app.state.catalogue = catalogue
         app.state.procedures = procedures
         app.state.person_hash = person_hash
-        app.state.intake = Intake(database, catalogue, Numbers(database), person_hash)
+        api_url = settings.database_api_url.get_secret_value()
+        direct = Direct(api_url, size=settings.intake_lanes, wake=database.wake)
+        runtime.close_at_end(direct)
+        app.state.intake = Intake(database, direct, catalogue, Numbers(database), person_hash)
         folding = Consumers(procedures)
         runtime.read(consumers.IDENTITY, folding.identity)
         runtime.read(consumers.PAYMENT, folding.payment)

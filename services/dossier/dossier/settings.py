@@ -13,3 +13,5 @@ class Settings(ServiceSettings):
     """32 bytes in hex: the key of the hash by which a person's dossiers are found."""
     catalogue_check_seconds: float = 2.0
     """How often to look whether another process changed the catalogue."""
+    intake_lanes: int = 16
+    """Connections of the intake; more wait for a free one."""
