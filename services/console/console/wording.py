@@ -91,7 +91,7 @@ PAYMENT_STATES = {
 }
 PAYMENT_TONES = {"paid": "good", "failed": "bad", "expired": "bad", "review": "wait", "refunded": "off"}
 DESTINATIONS = {"dvcqg": "Cổng Dịch vụ công quốc gia"}
-OWNERS = {"partner": "Lỗi dữ liệu của đơn vị", "hub": "Lỗi của trục", "poison": "Bản tin hỏng"}
+OWNERS = {"partner": "Bên kết nối", "hub": "Trục tích hợp", "poison": "Bản tin hỏng"}
 
 
 def number(value: int | float | None) -> str:

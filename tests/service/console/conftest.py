@@ -1,14 +1,17 @@
-"""A console on a database and a topic prefix of its own, with a stand-in for dossier's and the gateway's answers."""
+"""A console on a database and a topic prefix of its own, with a stand-in for the gateway and dossier."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest_asyncio
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from joserfc.jwk import ECKey
 
 from console.main import create_app
@@ -18,6 +21,97 @@ from shared.auth import JwksSource
 from tests.support.tokens import TokenIssuer
 
 AGENCIES = {"H08": "Tỉnh Bình Định", "H08.15": "Sở Tư pháp", "H08.16": "Sở Văn hóa và Thể thao", "H09.01": "Sở Y tế"}
+CODE = "H08.15-230301-0001"
+AT = "2023-03-01T08:30:00+07:00"
+PARKED = {
+    "code": CODE, "destination": "dvcqg", "agency_code": "H08.15", "status_code": 1, "state": "parked",
+    "desired_version": 2, "acknowledged_version": 0, "desired_progress": 1, "acknowledged_progress": 0, "tries": 3,
+    "reason": "Hồ sơ không hợp lệ", "owner": "partner", "next_try_at": None, "unsynced_since": AT,
+    "acknowledged_at": None, "changed_at": AT,
+}  # fmt: skip
+SYNC_STATUS = {
+    "destinations": [
+        {
+            "destination": "dvcqg",
+            "counts": {"synced": 3, "parked": 1, "pending": 0},
+            "oldest_unsynced_seconds": 65.0,
+            "acknowledged_last_minute": 6,
+            "throughput_per_second": 0.1,
+            "breaker": "closed",
+            "hold": None,
+            "quota_left": None,
+            "last_reconciliation": None,
+        }
+    ]
+}
+SUBMITTED = {
+    "version": 1, "action": "submit", "from": None, "to": "submitted", "reason": "<script>alert(1)</script>",
+    "actor": {"name": "Trần Văn Bình", "title": None, "unit": None}, "at": AT, "recorded_at": AT, "due_before": None,
+    "due_after": None, "client_id": "desk", "exchange_id": "x1",
+}  # fmt: skip
+DOSSIER = {
+    "code": CODE, "status": "submitted", "status_code": 1, "agency_code": "H08.15", "procedure_code": "2.000488",
+    "channel": "online", "identity": {"outcome": "pending"}, "received_at": None, "due_at": None, "finished_at": None,
+    "payment": {"state": "none", "due_vnd": 0, "paid_vnd": 0, "payment_url": None}, "submitted_at": AT,
+    "returned_at": None, "version": 1,
+}  # fmt: skip
+EXCHANGE = {
+    "id": "x1", "method": "POST", "route": "/v1/dossiers", "path": "/v1/dossiers", "status": 201, "client_id": "desk",
+    "role": "desk", "purpose": None, "received_at": AT,
+}  # fmt: skip
+ATTEMPT = {
+    "number": 1, "at": AT, "version": 1, "progress_number": 1, "outcome": "refused", "reason": "Hồ sơ không hợp lệ",
+    "request": {"MaHoSo": CODE}, "exchanges": [{"service": "DongBoHoSoMC", "error_code": "-5"}],
+}  # fmt: skip
+ANSWERS: dict[str, Any] = {
+    "/v1/sync/status": SYNC_STATUS,
+    "/v1/sync/dossiers": {"items": [PARKED], "next_cursor": None},
+    f"/v1/sync/dossiers/{CODE}": {**PARKED, "attempts": [ATTEMPT]},
+    f"/v1/dossiers/{CODE}": DOSSIER,
+    f"/v1/dossiers/{CODE}/history": {"items": [SUBMITTED], "next_cursor": None},
+    f"/v1/tracking/{CODE}": {"procedure_name": "Cấp Phiếu lý lịch tư pháp", "agency_name": "Sở Tư pháp"},
+    "/v1/exchanges": {"items": [EXCHANGE], "next_cursor": None},
+}
+
+
+@dataclass
+class Neighbours:
+    """What the stand-in answers, and what it was asked."""
+
+    challenge: str = ""
+    grant: dict[str, Any] = field(default_factory=dict)
+    verified: bool = False
+    is_down: bool = False
+
+    def fits(self, verifier: str) -> bool:
+        """RFC 7636 §4.6."""
+        digest = hashlib.sha256(verifier.encode()).digest()
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == self.challenge
+
+    def app(self) -> FastAPI:
+        """Gateway and dossier in one."""
+        app = FastAPI()
+
+        @app.post("/oauth/token")
+        async def token(request: Request) -> dict[str, Any]:
+            form = await request.form()
+            if form["grant_type"] == "authorization_code":
+                self.verified = self.fits(str(form["code_verifier"])) and form["code"] == "good"
+                return self.grant if self.verified else {}
+            return {"access_token": "internal", "expires_in": 600, "token_type": "Bearer"}
+
+        @app.get("/internal/agencies")
+        async def agencies() -> dict[str, Any]:
+            return {"items": [{"code": code, "name": name} for code, name in AGENCIES.items()], "next_cursor": None}
+
+        @app.get("/v1/{rest:path}")
+        async def anything(rest: str) -> JSONResponse:
+            if self.is_down or rest == "payments":
+                return JSONResponse({}, 503)
+            found = ANSWERS.get(f"/v1/{rest}")
+            return JSONResponse(found or {}, 200 if found else 404)
+
+        return app
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +123,14 @@ class Console:
     urls: Urls
     bootstrap: str
     prefix: str
+    gateway_url: str
+    neighbours: Neighbours
 
-
-def neighbours() -> FastAPI:
-    """What the console asks: its own token at the gateway, the agencies at dossier."""
-    app = FastAPI()
-
-    @app.post("/oauth/token")
-    async def token() -> dict[str, Any]:
-        return {"access_token": "internal", "expires_in": 600, "token_type": "Bearer"}
-
-    @app.get("/internal/agencies")
-    async def agencies() -> dict[str, Any]:
-        return {"items": [{"code": code, "name": name} for code, name in AGENCIES.items()], "next_cursor": None}
-
-    return app
+    def issue(self, issuer: TokenIssuer, **claims: Any) -> str:
+        """A token of this console's gateway."""
+        own = TokenIssuer(self.gateway_url)
+        own.key = issuer.key
+        return own.token(**claims)
 
 
 @pytest_asyncio.fixture
@@ -56,9 +143,10 @@ async def console(
     served: Callable[..., Awaitable[str]],
     tmp_path: Path,
 ) -> Console:
-    """The console as it runs, its neighbours played."""
+    """The console as it runs, its neighbours played; its client may read every report."""
     urls = await service_database("console")
-    around = await served(neighbours())
+    neighbours = Neighbours()
+    around = await served(neighbours.app())
     key = ECKey.generate_key("P-256", {"kid": "console-1"}).as_dict(private=True)
     (tmp_path / "service.json").write_text(json.dumps({**key, "client_id": "console"}))
     (tmp_path / "session-key").write_text("11" * 32)
@@ -73,9 +161,9 @@ async def console(
         service_key_file=tmp_path / "service.json",
         session_key_file=tmp_path / "session-key",
     )
-    issuer = TokenIssuer(around)
-    issuer.key = token_issuer.key
     app = create_app(settings, jwks=JwksSource.of(token_issuer.jwks))
     client = await in_process(app)
-    client.headers.update(issuer.headers(role="operator", scopes=["report:read"], agencies=["*"]))
-    return Console(client, app, urls, kafka_bootstrap, kafka_prefix)
+    console = Console(client, app, urls, kafka_bootstrap, kafka_prefix, around, neighbours)
+    token = console.issue(token_issuer, role="operator", scopes=["report:read"], agencies=["*"])
+    client.headers["authorization"] = f"Bearer {token}"
+    return console
