@@ -46,7 +46,7 @@ class Desk:
     cache_seconds: float
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     wired: Desk = request.app.state.desk
     return wired
 

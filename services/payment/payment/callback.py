@@ -2,14 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from payment import charging, platform
 from payment.charge import CallbackNotVerified, ReferenceUnknown
 from payment.platform import Platform
-from shared import web
+from shared import strict_json, web
 from shared.db import Database
 from shared.errors import PayloadTooLarge
 
@@ -29,7 +29,7 @@ class Counter:
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 
-def _counter(request: Request) -> Counter:
+async def _counter(request: Request) -> Counter:
     wired: Counter = request.app.state.counter
     return wired
 
@@ -39,7 +39,7 @@ def _counter(request: Request) -> Counter:
     responses=web.errors(CallbackNotVerified, ReferenceUnknown, PayloadTooLarge),
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}},
 )
-async def confirm(request: Request, counter: Annotated[Counter, Depends(_counter)]) -> dict[str, Any]:
+async def confirm(request: Request, counter: Annotated[Counter, Depends(_counter)]) -> Response:
     """Take in a CONFIRM. A repeated one gets the same good answer and has no effect.
 
     A wrong checksum is 400 and changes nothing; a genuine one about a reference of nobody is 404.
@@ -51,4 +51,4 @@ async def confirm(request: Request, counter: Annotated[Counter, Depends(_counter
     database: Database = request.app.state.api_database
     async with counter.places, database.transaction() as tx:
         await charging.settle(tx, notice, message)
-    return platform.confirm_reply(message)
+    return Response(strict_json.dumps(platform.confirm_reply(message)), media_type="application/json")

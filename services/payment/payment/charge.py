@@ -100,6 +100,19 @@ class ReferenceUnknown(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What the platform says about one transaction, by CONFIRM or in answer to QUERY."""
+
+    reference: str
+    transaction_number: str
+    status: Literal["paid", "failed", "waiting"]
+    amount_vnd: int
+    currency: str
+    at: datetime | None
+    via: Literal["confirm", "query"]
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """What a fact does to a charge: the new state and the event to publish."""
 

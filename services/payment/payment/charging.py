@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from payment import charge, store
-from payment.charge import Line, ReceiptNumberTaken, ReferenceUnknown
-from payment.platform import Notice
+from payment.charge import Line, Notice, ReceiptNumberTaken, ReferenceUnknown, State
 from payment.store import Leased, NewCharge, Row
 from shared import clock, outbox
 from shared.db import Transaction
@@ -142,40 +141,35 @@ async def give_up(tx: Transaction, charge_id: str, reason: str) -> None:
 
 async def _pay(tx: Transaction, row: Row, notice: Notice) -> None:
     fact = charge.judged(notice.amount_vnd, notice.currency, expected_vnd=row["amount_vnd"])
-    moved = charge.after(charge.State(row["state"]), fact)
+    moved = charge.after(State(row["state"]), fact)
     if moved is None:
         return
     at = notice.at or row["at"]
     is_completed = moved.event == "payment.completed"
-    keeps_time = charge.State(row["state"]) is charge.State.PAID
-    await store.move(
-        tx, row["id"], moved, at=row["at"] if keeps_time else at, transaction_number=notice.transaction_number
-    )
-    await store.book(
+    was_paid = row["state"] == State.PAID
+    await store.pay(
         tx,
-        charge_id=row["id"],
-        dossier_code=row["dossier_code"],
-        agency_code=row["agency_code"],
+        row["id"],
+        moved,
         kind="paid" if is_completed else "other_amount",
-        amount_vnd=notice.amount_vnd,
-        reference=notice.reference,
-        transaction_number=notice.transaction_number,
-        at=at,
+        notice=notice,
+        charged_at=row["at"] if was_paid else at,
+        booked_at=at,
     )
     if is_completed:
         event = _completed(row, at)
     else:
-        reason = "paid_again" if keeps_time else "other_amount"
+        reason = "paid_again" if was_paid else "other_amount"
         members = _told(row) | {"reason": reason, "received_vnd": notice.amount_vnd}
         event = _event(moved.event, row["dossier_code"], at, members)
     await outbox.publish(tx, TOPIC, [event])
 
 
 async def _close(tx: Transaction, row: Row, fact: charge.Fact, reason: str) -> None:
-    moved = charge.after(charge.State(row["state"]), fact)
+    moved = charge.after(State(row["state"]), fact)
     if moved is None:
         return
-    await store.move(tx, row["id"], moved, at=row["at"])
+    await store.close(tx, row["id"], moved)
     event = _event(moved.event, row["dossier_code"], clock.now(), _told(row) | {"reason": reason})
     await outbox.publish(tx, TOPIC, [event])
 

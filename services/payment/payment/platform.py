@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from payment.charge import CallbackNotVerified, Line
+from payment.charge import CallbackNotVerified, Line, Notice
 from shared import clock, strict_json, vietnamese
 from shared.errors import HubError, InvalidRequest, UpstreamInvalid, UpstreamUnavailable
 from shared.http import Answer, Peer
@@ -84,19 +84,6 @@ class Asked:
     amount_vnd: int
     at: datetime
     lines: Sequence[Line]
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What the platform says about one transaction, by CONFIRM or in answer to QUERY."""
-
-    reference: str
-    transaction_number: str
-    status: Literal["paid", "failed", "waiting"]
-    amount_vnd: int
-    currency: str
-    at: datetime | None
-    via: Literal["confirm", "query"]
 
 
 class Platform:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from payment.charge import Line, Move, State
+from payment.charge import Line, Move, Notice, State
 from shared import strict_json
 from shared.db import Reading, Transaction
 
@@ -128,19 +128,22 @@ RETURNING id, reference, at,
 
 # The charge's row is locked first: a hundred copies of one CONFIRM take their turns, and one finds the notice new.
 _TAKE_NOTICE = """
-WITH charge AS (SELECT * FROM charge WHERE reference = :reference AND method = 'online' FOR UPDATE),
+WITH charge AS (SELECT * FROM charge WHERE reference = $1 AND method = 'online' FOR UPDATE),
 noted AS (
   INSERT INTO notice (reference, transaction_number, is_success, agency_code, via, body)
-  SELECT :reference, :transaction_number, :is_success, agency_code, :via, CAST(:body AS jsonb) FROM charge
+  SELECT $1, $2, $3, agency_code, $4, $5::jsonb FROM charge
   ON CONFLICT DO NOTHING RETURNING true)
 SELECT id, dossier_code, agency_code, state, lines, amount_vnd, reference, request_version, at,
   EXISTS (SELECT FROM noted) AS is_new
 FROM charge
 """
 
-_BOOK = """
+_PAY = """
+WITH moved AS (
+  UPDATE charge SET state = $2, at = $3, transaction_number = coalesce(transaction_number, $4) WHERE id = $1
+  RETURNING id, dossier_code, agency_code)
 INSERT INTO ledger (charge_id, dossier_code, agency_code, kind, method, amount_vnd, reference, transaction_number, at)
-VALUES (:charge_id, :dossier_code, :agency_code, :kind, 'online', :amount_vnd, :reference, :transaction_number, :at)
+SELECT id, dossier_code, agency_code, $5, 'online', $6, $7, $4, $8 FROM moved
 """
 
 _COLUMNS = """
@@ -226,14 +229,10 @@ async def take_notice(
     body: Mapping[str, Any],
 ) -> Row | None:
     """Lock the charge and note what the platform said; None when there is no such charge. `is_new`: never before."""
-    return await tx.row(
-        _TAKE_NOTICE,
-        reference=reference,
-        transaction_number=transaction_number,
-        is_success=is_success,
-        via=via,
-        body=strict_json.dumps(body).decode(),
+    row: Row | None = await tx.raw.fetchrow(
+        _TAKE_NOTICE, reference, transaction_number, is_success, via, strict_json.dumps(body).decode()
     )
+    return row
 
 
 async def locked(tx: Transaction, charge_id: str) -> Row | None:
@@ -241,23 +240,26 @@ async def locked(tx: Transaction, charge_id: str) -> Row | None:
     return await tx.row("SELECT * FROM charge WHERE id = :id FOR UPDATE", id=charge_id)
 
 
-async def move(
-    tx: Transaction, charge_id: str, to: Move, *, at: datetime, transaction_number: str | None = None
+async def close(tx: Transaction, charge_id: str, to: Move) -> None:
+    """Put a locked charge into a state without money."""
+    await tx.execute("UPDATE charge SET state = :state WHERE id = :id", state=to.state.value, id=charge_id)
+
+
+async def pay(
+    tx: Transaction,
+    charge_id: str,
+    to: Move,
+    *,
+    kind: Literal["paid", "other_amount"],
+    notice: Notice,
+    charged_at: datetime,
+    booked_at: datetime,
 ) -> None:
-    """Put a locked charge into its new state."""
-    await tx.execute(
-        """UPDATE charge SET state = :state, at = :at,
-        transaction_number = coalesce(transaction_number, :transaction_number) WHERE id = :id""",
-        state=to.state.value,
-        at=at,
-        transaction_number=transaction_number,
-        id=charge_id,
+    """Put a locked charge into the state that the money brings, and write the money into the ledger."""
+    number, reference = notice.transaction_number, notice.reference
+    await tx.raw.execute(
+        _PAY, charge_id, to.state.value, charged_at, number, kind, notice.amount_vnd, reference, booked_at
     )
-
-
-async def book(tx: Transaction, **columns: Any) -> None:
-    """One row more in the ledger."""
-    await tx.execute(_BOOK, **columns)
 
 
 async def charge(rx: Reading, charge_id: str) -> Row | None:

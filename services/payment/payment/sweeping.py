@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from payment import charging, store
-from payment.platform import Notice, Platform
+from payment.charge import Notice
+from payment.platform import Platform
 from payment.store import Row
 from shared.db import Database
 from shared.errors import Upstream
