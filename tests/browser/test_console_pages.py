@@ -1,0 +1,114 @@
+"""An operator in front of the console, in real Chromium, on the real stack."""
+
+import time
+from typing import Any
+
+import httpx2
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from .conftest import Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+FILING: dict[str, Any] = {
+    "procedure_code": "2.000488",
+    "agency_code": "H08.15",
+    "channel": "online",
+    "applicant": {
+        "kind": "citizen",
+        "full_name": "Nguyễn Thị An",
+        "personal_id": "052190000123",
+        "date_of_birth": "1990-04-12",
+    },
+    "abstract": "Cấp Phiếu lý lịch tư pháp",
+    "form": {},
+    "attachments": [],
+    "return_method": "electronic",
+}
+SYNCED_SECONDS = 60
+
+
+def file_and_receive(stack: Stack) -> str:
+    """A dossier as the one-stop shop makes it, and its reception."""
+    with httpx2.Client(base_url=stack.gateway, headers=stack.headers("desk"), trust_env=False, timeout=20) as desk:
+        code = str(desk.post("/v1/dossiers", json=FILING).json()["code"])
+        actor = {"name": "Trần Văn Bình", "title": "Chuyên viên", "unit": "Bộ phận Một cửa"}
+        step = {"action": "receive", "reason": "Đủ thành phần", "actor": actor}
+        assert desk.post(f"/v1/dossiers/{code}/transitions", json=step).status_code == 200
+    return code
+
+
+def sign_in(page: Page, stack: Stack) -> None:
+    """From the console's address through the gateway's form and back."""
+    page.goto(f"{stack.gateway}/console/sync")
+    page.get_by_label("Tên đăng nhập").fill(stack.operator["username"])
+    page.get_by_label("Mật khẩu").fill(stack.operator["password"])
+    page.get_by_role("button", name="Đăng nhập").click()
+    page.wait_for_url(f"{stack.gateway}/console/sync")
+
+
+def assert_accessible(page: Page) -> None:
+    """axe finds nothing."""
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_operator_watches_a_dossier_arrive_and_opens_it(page: Page, stack: Stack) -> None:
+    sign_in(page, stack)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Đồng bộ với hệ thống quốc gia")
+    assert_accessible(page)
+    total = page.locator(".headline")
+    before = total.inner_text()
+    code = file_and_receive(stack)
+    # No reload: the page asks by itself.
+    expect(total).not_to_have_text(before, timeout=20_000)
+    expect(page.locator(".big strong")).to_have_text("100 %", timeout=SYNCED_SECONDS * 1000)
+    page.get_by_label("Mã hồ sơ").fill(code)
+    page.get_by_role("button", name="Tìm").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(code)
+    _until_pushed(page)
+    kinds = page.locator(".hop-kind").all_inner_texts()
+    assert {"Trao đổi", "Hồ sơ", "Danh tính", "Đồng bộ"} <= set(kinds)
+    page.locator("details summary", has_text="Nội dung đã gửi").first.click()
+    expect(page.locator("details[open] pre").first).to_contain_text("MaHoSo")
+    assert_accessible(page)
+
+
+def test_reports_show_what_was_received(page: Page, stack: Stack) -> None:
+    code = file_and_receive(stack)
+    sign_in(page, stack)
+    year = f"20{code.split('-')[1][:2]}"
+    for kind in ("agencies", "fees"):
+        page.goto(f"{stack.gateway}/console/reports/{kind}?from={year}-01-01&to={year}-12-31&province=H08")
+        expect(page.locator("tbody tr")).to_have_count(18)
+        assert_accessible(page)
+    page.goto(f"{stack.gateway}/console/reports/agencies?from={year}-01-01&to={year}-12-31&province=H08")
+    justice = page.get_by_role("row", name="Sở Tư pháp")
+    deadline = time.monotonic() + 20
+    while justice.get_by_role("cell").nth(1).inner_text() == "0" and time.monotonic() < deadline:
+        page.reload()
+    assert int(justice.get_by_role("cell").nth(1).inner_text()) >= 1
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert "Sở Tư pháp" in download.value.path().read_text("utf-8")
+
+
+def test_signing_out_ends_the_session(page: Page, stack: Stack) -> None:
+    sign_in(page, stack)
+    page.get_by_role("link", name="Trục tích hợp").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Bảng điều hành")
+    assert_accessible(page)
+    page.get_by_role("button", name="Đăng xuất").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Đã đăng xuất")
+    assert_accessible(page)
+    page.goto(f"{stack.gateway}/console")
+    expect(page.get_by_label("Mật khẩu")).to_be_visible()
+
+
+def _until_pushed(page: Page) -> None:
+    deadline = time.monotonic() + SYNCED_SECONDS
+    while page.locator(".kind-push").count() == 0 and time.monotonic() < deadline:
+        page.wait_for_timeout(500)
+        page.reload()
