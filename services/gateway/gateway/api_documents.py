@@ -38,7 +38,8 @@ async def docs(request: Request) -> Response:
             groups.setdefault(tag, []).append(_shown(path, method, operation, document))
     nonce = secrets.token_urlsafe(16)
     headers = {
-        "Content-Security-Policy": f"default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'",
+        "Content-Security-Policy": f"default-src 'none'; style-src 'nonce-{nonce}'; "
+        "frame-ancestors 'none'; base-uri 'none'",
         "X-Content-Type-Options": "nosniff",
     }
     body = _pages.get_template("docs.html").render(groups=dict(sorted(groups.items())), nonce=nonce)

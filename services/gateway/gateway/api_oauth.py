@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader
 from sqlalchemy.util import greenlet_spawn
 
 from gateway import oauth, token
+from gateway.client_auth import ASSERTION_ALGORITHMS, CLIENT_METHODS
 from gateway.forwarding import CALL, Call
-from gateway.issuing import CLIENT_METHODS, Server
+from gateway.issuing import Server
 from gateway.keys import Keys
 from gateway.oauth import FormRequest, Reply
 from gateway.signing_in import SignIn, StaleForm, WrongPassword
@@ -255,7 +256,7 @@ def _metadata(issuer: str) -> dict[str, Any]:
         "response_modes_supported": ["query"],
         "grant_types_supported": ["client_credentials", "authorization_code"],
         "token_endpoint_auth_methods_supported": [*CLIENT_METHODS, "none"],
-        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA", "ES384", "PS256", "RS256"],
+        "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": CLIENT_METHODS,
         "revocation_endpoint_auth_methods_supported": [*CLIENT_METHODS, "none"],
         "code_challenge_methods_supported": ["S256"],

@@ -1,4 +1,4 @@
-"""Reading a request's body from an ASGI server with a limit and a deadline; a chunked body cannot lie about its size."""
+"""Reading a request's body with a limit and a deadline; a chunked body cannot lie about its size."""
 
 import asyncio
 import hashlib

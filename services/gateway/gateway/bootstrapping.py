@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from gateway import registering, store_clients
-from gateway.issuing import secret_digest
+from gateway.client_auth import secret_digest
 from gateway.signing_in import hashed
 from gateway.store_clients import Client, Operator
 from gateway.token import SCOPES

@@ -10,6 +10,7 @@ from shared import strict_json
 from shared.errors import HubError
 from shared.telemetry import log
 
+_PAGES = {"/oauth/authorize", "/console", f"/console/{PREFIX}"}
 _METHODS = ("get", "put", "post", "patch", "delete")
 _MOST_BYTES = 8 * 1024 * 1024
 _KEPT_SECONDS = 60.0
@@ -122,8 +123,8 @@ def unmatched(documents: Mapping[str, Mapping[str, Any]]) -> tuple[set[str], set
         if method in operations and not path.startswith("/internal/")
     }
     routed = {
-        f"{route.service} {route.method} {route.template}"
-        for route in ROUTES
-        if route.service in documents and PREFIX not in route.template and route.access != "none"
+        f"{route.service} {route.method} {route.template}": route for route in ROUTES if route.service in documents
     }
-    return offered - routed, routed - offered
+    # Pages and documents are for people or for machines that read no OpenAPI.
+    shown = {name for name, route in routed.items() if route.access != "none" and route.template not in _PAGES}
+    return offered - routed.keys(), shown - offered

@@ -243,25 +243,28 @@ def _exchange(call: Call, answer: Answer) -> Exchange:
 
 def _concerned(call: Call, answer: Answer, request_body: bytes) -> tuple[str, ...]:
     """The dossiers an exchange was about, as its route's `concern` says."""
-    concern = call.match.route.concern
-    if concern == "nothing":
-        return ()
-    if concern == "path":
-        code = call.match.parameters["code"]
-        return (code,) if DOSSIER_CODE.fullmatch(code) else ()
-    if concern == "query":
-        asked = parse_qs(call.query.decode("ascii", "replace")).get("dossier_code", [])
-        return tuple(code for code in asked[:1] if DOSSIER_CODE.fullmatch(code))
-    if concern == "items":
-        # Without a purpose no personal data leaves in a list.
-        return codes_in(answer.body) if call.incoming.purpose else ()
+    found: tuple[str, ...] = ()
+    match call.match.route.concern:
+        case "path":
+            found = (call.match.parameters["code"],)
+        case "query":
+            found = tuple(parse_qs(call.query.decode("ascii", "replace")).get("dossier_code", [])[:1])
+        case "items":
+            # Without a purpose no personal data leaves in a list.
+            found = codes_in(answer.body) if call.incoming.purpose else ()
+        case "answer":
+            found = _named(answer) or tuple(dict.fromkeys((*codes_in(request_body), *codes_in(answer.body))))
+        case "lines":
+            found = codes_in(answer.body)
+    return tuple(code for code in found if DOSSIER_CODE.fullmatch(code))
+
+
+def _named(answer: Answer) -> tuple[str, ...]:
+    """A new dossier's `Location`; or the header of a service that answers in an outside system's own words."""
     for name, value in answer.headers:
-        # A service that answers an outside system in that system's words names the dossier in a header.
         if name.lower() in (b"location", b"hub-dossier-code"):
             return code_at_end(value.decode("latin-1"))
-    if concern == "lines":
-        return codes_in(answer.body)
-    return tuple(dict.fromkeys((*codes_in(request_body), *codes_in(answer.body))))
+    return ()
 
 
 def _problem(error: HubError) -> Answer:

@@ -4,29 +4,24 @@
 |---|---|---|
 | client_credentials | approved, by secret or private_key_jwt | its role, agencies and (asked) scopes, aud lgsp-hub |
 | client_credentials | a service of ours, by private_key_jwt | aud lgsp-internal: opens `/internal/*` only |
-| authorization_code + PKCE S256 | public or confidential, exact redirect URI | the operator's, never more than the client's scopes |
+| authorization_code, PKCE S256 | with this exact redirect URI | the operator's, never beyond the client's scopes |
 """
 
 import hashlib
-import hmac
 import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, InvalidScopeError
+from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, ClientCredentialsGrant
-from authlib.oauth2.rfc6749.models import ClientMixin
 from authlib.oauth2.rfc7009 import RevocationEndpoint
-from authlib.oauth2.rfc7523.client import JWTBearerClientAssertion
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from gateway import store_clients, token
+from gateway.client_auth import CLIENT_METHODS, Assertion, Registered
 from gateway.keys import Keys
 from gateway.oauth import FormRequest, ServerCore, now
 from gateway.store_clients import Client, Operator
@@ -37,111 +32,11 @@ from shared.errors import Unauthenticated
 from shared.events import new_id
 
 CODE_SECONDS = 60
-_ASSERTION_SECONDS = 600
-_CLOCK_SECONDS = 10
-"""How far a client's clock may be off."""
-_ASSERTION_ALGORITHMS = ["ES256", "EdDSA", "ES384", "PS256", "RS256"]
-_SECRET_METHODS = ["client_secret_basic", "client_secret_post"]
-CLIENT_METHODS = [*_SECRET_METHODS, "private_key_jwt"]
-
-
-def secret_digest(salt: bytes, secret: str) -> bytes:
-    """Keyed digest of a generated secret: 256 bits of chance need no slow hash."""
-    return hashlib.blake2b(secret.encode(), key=salt, digest_size=32).digest()
-
-
-def new_secret() -> tuple[str, bytes, bytes]:
-    """A client secret (shown once), its salt and its digest (kept)."""
-    secret, salt = secrets.token_urlsafe(32), secrets.token_bytes(32)
-    return secret, salt, secret_digest(salt, secret)
 
 
 def code_digest(code: str) -> bytes:
     """What is kept of an authorization code."""
     return hashlib.sha256(code.encode()).digest()
-
-
-class Registered(ClientMixin):  # type: ignore[misc]  # authlib has no types
-    """A client as authlib asks about it."""
-
-    def __init__(self, client: Client, *, is_service: bool = False) -> None:
-        self.client = client
-        self.client_id = client.client_id
-        self.is_service = is_service
-
-    def get_client_id(self) -> str:
-        return self.client_id
-
-    def get_default_redirect_uri(self) -> None:
-        """None: the URI is always named, and compared exactly."""
-
-    def get_allowed_scope(self, scope: str | None) -> str | None:
-        allowed = (*self.client.scopes, token.IDENTITY_SCOPE) if self.client.redirect_uris else self.client.scopes
-        granted = token.granted(scope, allowed)
-        return None if granted is None else " ".join(sorted(granted))
-
-    def check_redirect_uri(self, redirect_uri: str) -> bool:
-        return redirect_uri in self.client.redirect_uris
-
-    def check_client_secret(self, client_secret: str) -> bool:
-        matches = [
-            hmac.compare_digest(secret_digest(salt, client_secret), digest) for salt, digest in self.client.secrets
-        ]
-        return any(matches)
-
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        if method == "none":
-            return self.client.is_public
-        if method == "private_key_jwt":
-            return self.client.jwks is not None
-        return bool(self.client.secrets)
-
-    def check_response_type(self, response_type: str) -> bool:
-        return response_type == "code" and bool(self.client.redirect_uris)
-
-    def check_grant_type(self, grant_type: str) -> bool:
-        if self.client.state != "active":
-            return False
-        if grant_type == "authorization_code":
-            return bool(self.client.redirect_uris)
-        return grant_type == "client_credentials" and not self.client.is_public
-
-
-class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # authlib has no types
-    """private_key_jwt (RFC 7523) with a fixed list of algorithms, one use, and a short life."""
-
-    CLIENT_AUTH_METHOD = "private_key_jwt"
-
-    def __init__(self, server: "Server") -> None:
-        super().__init__(leeway=_CLOCK_SECONDS)
-        self._server = server
-
-    def get_audiences(self) -> list[str]:
-        issuer = self._server.keys.issuer
-        return [issuer, f"{issuer}/oauth/token"]
-
-    def resolve_client_public_key(self, client: Registered) -> KeySet:
-        if client.client.jwks is None:
-            raise InvalidClientError
-        try:
-            return KeySet.import_key_set(client.client.jwks)  # type: ignore[arg-type]  # checked at registration
-        except (JoseError, KeyError, ValueError) as fault:
-            raise InvalidClientError from fault
-
-    def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> Any:
-        try:
-            decoded = jwt.decode(assertion, resolve_key, algorithms=_ASSERTION_ALGORITHMS)
-        except (JoseError, ValueError) as fault:
-            raise InvalidClientError from fault
-        self.verify_claims(decoded.claims)
-        return decoded.claims
-
-    def validate_jti(self, claims: Mapping[str, Any], jti: Any) -> bool:
-        expires_at = claims["exp"]
-        if not isinstance(jti, str) or not 0 < len(jti) <= 255 or expires_at > time.time() + _ASSERTION_SECONDS:
-            return False
-        moment = datetime.fromtimestamp(expires_at, UTC)
-        return now(store_clients.first_use(self._server.tx, claims["sub"], jti, moment))
 
 
 class _Credentials(ClientCredentialsGrant):  # type: ignore[misc]  # authlib has no types
@@ -153,7 +48,7 @@ class _Credentials(ClientCredentialsGrant):  # type: ignore[misc]  # authlib has
 
 
 class _Code(AuthorizationCodeGrant):  # type: ignore[misc]  # authlib has no types
-    TOKEN_ENDPOINT_AUTH_METHODS = [*CLIENT_METHODS, "none"]
+    TOKEN_ENDPOINT_AUTH_METHODS: ClassVar = [*CLIENT_METHODS, "none"]
 
     def validate_requested_scope(self) -> None:
         """Done against the client by `get_allowed_scope`."""
@@ -206,7 +101,7 @@ class _KeptCode:
 
 
 class _S256(CodeChallenge):  # type: ignore[misc]  # authlib has no types
-    SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
+    SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
         parameters = grant.request.form
@@ -216,13 +111,13 @@ class _S256(CodeChallenge):  # type: ignore[misc]  # authlib has no types
 
 
 class _Revocation(RevocationEndpoint):  # type: ignore[misc]  # authlib has no types
-    CLIENT_AUTH_METHODS = [*CLIENT_METHODS, "none"]
+    CLIENT_AUTH_METHODS: ClassVar = [*CLIENT_METHODS, "none"]
 
     def query_token(self, text: str, _hint: str | None) -> "_Issued | None":
         server: Server = self.server
         return now(server.issued(text))
 
-    def revoke_token(self, issued: "_Issued", request: FormRequest) -> None:
+    def revoke_token(self, issued: "_Issued", _request: FormRequest) -> None:
         caller = issued.caller
         now(store_clients.revoke(self.server.tx, caller.token_id, datetime.fromtimestamp(caller.expires_at, UTC)))
 
@@ -234,7 +129,7 @@ class _Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # authlib ha
         server: Server = self.server
         return now(server.issued(text))
 
-    def check_permission(self, issued: "_Issued", client: Registered, request: FormRequest) -> bool:
+    def check_permission(self, issued: "_Issued", client: Registered, _request: FormRequest) -> bool:
         """A client asks about its own tokens; operators' clients about all."""
         return issued.check_client(client) or client.client.role == "operator"
 
@@ -286,7 +181,7 @@ class Server(ServerCore):
         self.nonce: str | None = None
         self._verifier = verifier
         self._services = services
-        self.register_client_auth_method("private_key_jwt", Assertion(self))
+        self.register_client_auth_method("private_key_jwt", Assertion(keys.issuer, self._first_use))
         self.register_grant(_Credentials)
         self.register_grant(_Code, [_S256(required=True)])
         self.register_endpoint(_Introspection)
@@ -299,6 +194,9 @@ class Server(ServerCore):
             return Registered(_service(client_id, self._services[client_id]), is_service=True)
         client = now(store_clients.client(self.tx, client_id))
         return Registered(client) if client else None
+
+    async def _first_use(self, client_id: str, jti: str, until: datetime) -> bool:
+        return await store_clients.first_use(self.tx, client_id, jti, until)
 
     async def issued(self, text: str) -> _Issued | None:
         """The token in `text`, if it is one of ours that holds."""

@@ -1,6 +1,6 @@
 """Wires the gateway. The only place that reads its settings."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
@@ -58,13 +58,24 @@ def create_app(settings: Settings) -> FastAPI:
     app = service.create("gateway", routers, opening)
     # The framework's own /openapi.json would stand before ours, which is the union of all services.
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "name", "") != "openapi"]
+    app.add_middleware(Front, forwarding=_forwarding(settings, runtime, recorder, revocations, upstreams))
+    return app
+
+
+def _forwarding(
+    settings: Settings,
+    runtime: Runtime,
+    recorder: Recorder,
+    revocations: Revocations,
+    upstreams: Mapping[str, Upstream],
+) -> Forwarding:
     admission = Admission(
         runtime.verifier,
         revocations,
         Quota(settings.quota_per_second, settings.quota_burst),
         stale_after_seconds=settings.revocations_stale_seconds,
     )
-    forwarding = Forwarding(
+    return Forwarding(
         admission,
         recorder,
         upstreams,
@@ -72,8 +83,6 @@ def create_app(settings: Settings) -> FastAPI:
         answer_cap=settings.answer_buffer_bytes,
         body_deadline_seconds=settings.body_deadline_seconds,
     )
-    app.add_middleware(Front, forwarding=forwarding)
-    return app
 
 
 def serve(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from gateway import store_clients
-from gateway.issuing import new_secret
+from gateway.client_auth import new_secret
 from gateway.store_clients import Client
 from gateway.token import check_registration
 from shared import clock

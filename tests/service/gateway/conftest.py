@@ -55,7 +55,12 @@ class Behind:
             body = await request.body()
             headers = [(name.decode(), value.decode("latin-1")) for name, value in request.scope["headers"]]
             self.seen.append(
-                {"method": request.method, "target": str(request.url).split("/", 3)[3], "headers": headers, "body": body}
+                {
+                    "method": request.method,
+                    "target": str(request.url).split("/", 3)[3],
+                    "headers": headers,
+                    "body": body,
+                }
             )
             await asyncio.sleep(self.delay_seconds)
             if self.streams:
@@ -90,9 +95,7 @@ class Hub:
         """An access token of one of the bootstrap clients."""
         form = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
         known = self.clients[name]
-        answer = await self.client.post(
-            "/oauth/token", data=form, auth=(known["client_id"], known["client_secret"])
-        )
+        answer = await self.client.post("/oauth/token", data=form, auth=(known["client_id"], known["client_secret"]))
         assert answer.status_code == 200, answer.text
         token: str = answer.json()["access_token"]
         return token
@@ -104,8 +107,13 @@ class Hub:
     def assertion(self, key: ECKey | None = None, **claims: Any) -> str:
         """A client assertion of the service `payment`."""
         body = {
-            "iss": "payment", "sub": "payment", "aud": f"{self.url}/oauth/token", "iat": int(time.time()),
-            "exp": int(time.time()) + 60, "jti": uuid.uuid4().hex, **claims,
+            "iss": "payment",
+            "sub": "payment",
+            "aud": f"{self.url}/oauth/token",
+            "iat": int(time.time()),
+            "exp": int(time.time()) + 60,
+            "jti": uuid.uuid4().hex,
+            **claims,
         }
         body = {name: value for name, value in body.items() if value is not None}
         key = key or self.service_key
@@ -150,7 +158,7 @@ async def running(app: FastAPI, port: int, settings: Settings) -> AsyncIterator[
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False, http=protocol)
     )
-    server.capture_signals = _no_signals  # type: ignore[assignment,method-assign]  # Ctrl-C is pytest's
+    server.capture_signals = _no_signals  # type: ignore[method-assign]  # Ctrl-C is pytest's
     task = asyncio.create_task(server.serve())
     while not server.started:
         if task.done():

@@ -14,9 +14,13 @@ STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-bat
 
 def an_event(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {
-        "specversion": "1.0", "id": f"event-{number}", "source": "/bo/tai-chinh",
-        "type": "vn.gov.ministry.dossier.progressed.v1", "time": "2026-03-01T08:00:00+07:00",
-        "data": {"dossier_code": CODE, "action": "finish"}, **changes,
+        "specversion": "1.0",
+        "id": f"event-{number}",
+        "source": "/bo/tai-chinh",
+        "type": "vn.gov.ministry.dossier.progressed.v1",
+        "time": "2026-03-01T08:00:00+07:00",
+        "data": {"dossier_code": CODE, "action": "finish"},
+        **changes,
     }
 
 
@@ -48,7 +52,9 @@ async def test_a_structured_event_goes_untouched_to_its_topic(hub: Hub) -> None:
     assert (row["topic"], row["key"], row["source"]) == ("lgsp.ministry", CODE, "ministry /bo/tai-chinh")
     assert json.loads(row["value"]) == event
     assert row["headers"] == {
-        "hub-client": "ministry", "hub-agencies": "H08", "hub-exchange-id": answer.headers["hub-exchange-id"],
+        "hub-client": "ministry",
+        "hub-agencies": "H08",
+        "hub-exchange-id": answer.headers["hub-exchange-id"],
     }
     record = (await hub.exchanges())[-1]
     assert (record["route"], record["dossier_code"]) == ("/v1/events", CODE)
@@ -71,7 +77,8 @@ async def test_a_batch_takes_the_good_and_names_the_bad(hub: Hub) -> None:
     assert answer.status_code == 202
     assert (answer.json()["accepted"], answer.json()["duplicates"]) == (1, 1)
     assert [(refused["index"], refused["code"]) for refused in answer.json()["rejected"]] == [
-        (1, "invalid_request"), (3, "invalid_request"),
+        (1, "invalid_request"),
+        (3, "invalid_request"),
     ]
     assert len(await outbox(hub, "batch-")) == 1
 
@@ -89,9 +96,7 @@ async def test_five_hundred_events_are_one_push(hub: Hub) -> None:
     assert len(await outbox(hub, "many-")) == 500
     too_many = await pushed(hub, [an_event(n) for n in range(501)], BATCH)
     assert (too_many.status_code, too_many.json()["code"]) == (422, "invalid_request")
-    found = await hub.client.get(
-        "/v1/exchanges?dossier_code=H08.15-230301-0499", headers=await hub.headers("operator")
-    )
+    found = await hub.client.get("/v1/exchanges?dossier_code=H08.15-230301-0499", headers=await hub.headers("operator"))
     assert [item["dossier_count"] for item in found.json()["items"]] == [500, 500]
 
 

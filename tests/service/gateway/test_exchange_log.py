@@ -38,9 +38,10 @@ async def test_a_record_says_who_what_when_and_why(hub: Hub) -> None:
 
 
 async def test_batches_are_found_by_every_code_of_their_lines(hub: Hub) -> None:
-    hub.behind.answer = b"".join(
-        b'{"index":%d,"status":201,"code":"H08.15-230302-%04d"}\n' % (index, index) for index in range(100)
-    ) + b'{"index":100,"status":422,"problem":{"code":"invalid_request"}}\n'
+    hub.behind.answer = (
+        b"".join(b'{"index":%d,"status":201,"code":"H08.15-230302-%04d"}\n' % (index, index) for index in range(100))
+        + b'{"index":100,"status":422,"problem":{"code":"invalid_request"}}\n'
+    )
     answer = await hub.client.post("/v1/dossiers/batch", content=b"{}\n" * 101, headers=await hub.headers())
     assert answer.status_code == 200
     operator = await hub.headers("operator")
@@ -65,7 +66,9 @@ async def test_exchanges_are_paged_oldest_first(start_hub: Start) -> None:
     assert [item["id"] for item in seen] == sorted(item["id"] for item in seen)
 
 
-@pytest.mark.parametrize(("query", "status"), [("", 422), ("?dossier_code=x", 422), ("?dossier_code=H08-230301-0001&cursor=x", 422)])
+@pytest.mark.parametrize(
+    ("query", "status"), [("", 422), ("?dossier_code=x", 422), ("?dossier_code=H08-230301-0001&cursor=x", 422)]
+)
 async def test_what_cannot_be_asked_is_422(hub: Hub, query: str, status: int) -> None:
     answer = await hub.client.get(f"/v1/exchanges{query}", headers=await hub.headers("operator"))
     assert (answer.status_code, answer.json()["code"]) == (status, "invalid_request")
@@ -95,7 +98,11 @@ async def test_the_log_of_a_real_run_verifies(start_hub: Start) -> None:
         ("DELETE FROM exchange WHERE seq = 3", 3, "missing"),
         ("DELETE FROM exchange WHERE seq >= 5", 5, "tail"),
         ("UPDATE exchange SET seq = CASE seq WHEN 3 THEN -1 ELSE 3 END WHERE seq IN (3, 4)", -1, "order"),
-        ("INSERT INTO exchange_dossier SELECT 'H08-230301-9999', id, chain, seq FROM exchange WHERE seq = 2", 2, "list"),
+        (
+            "INSERT INTO exchange_dossier SELECT 'H08-230301-9999', id, chain, seq FROM exchange WHERE seq = 2",
+            2,
+            "list",
+        ),
         ("DELETE FROM chain", 1, "no chain"),
         ("UPDATE chain SET opening = digest", 0, "opening"),
         ("UPDATE chain SET seq = seq + 1", 8, "tail"),
@@ -118,7 +125,12 @@ async def test_tampering_is_found_and_the_first_bad_record_named(
 async def test_the_gateways_own_roles_cannot_tamper(hub: Hub) -> None:
     for url in (hub.urls.api, hub.urls.system):
         connection = await asyncpg.connect(url)
-        for sql in ("UPDATE exchange SET status = 200", "DELETE FROM exchange", "TRUNCATE exchange", "DROP TABLE exchange"):
+        for sql in (
+            "UPDATE exchange SET status = 200",
+            "DELETE FROM exchange",
+            "TRUNCATE exchange",
+            "DROP TABLE exchange",
+        ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(sql)
         await connection.close()
@@ -130,7 +142,10 @@ async def test_the_command_names_the_flaw_and_fails(start_hub: Start) -> None:
 
     def verify() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "gateway", "audit", "verify"], capture_output=True, text=True, check=False,
+            [sys.executable, "-m", "gateway", "audit", "verify"],
+            capture_output=True,
+            text=True,
+            check=False,
             env={"HUB_DATABASE_SYSTEM_URL": hub.urls.system, "PATH": ""},
         )
 
@@ -162,7 +177,7 @@ async def test_without_the_log_nothing_is_exchanged_and_nothing_is_lost(start_hu
             break
         await asyncio.sleep(0.05)
     records = await hub.exchanges()
-    assert [(record["status"], record["upstream_status"]) for record in records[1:]][0] == (503, 200)
+    assert (records[1]["status"], records[1]["upstream_status"]) == (503, 200)
     assert records[-1]["status"] == 200
     assert (await recording.verify(hub.urls.system)).flaw is None
 

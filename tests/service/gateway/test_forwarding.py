@@ -25,8 +25,14 @@ async def test_a_request_reaches_its_service_and_is_recorded(hub: Hub) -> None:
 
 async def test_nothing_that_services_believe_comes_from_outside(hub: Hub) -> None:
     forged = {
-        "Hub-Exchange-Id": "forged", "Hub-Client": "forged", "X-Forwarded-For": "forged", "X-User-Id": "forged",
-        "X_User_Id": "forged", "Forwarded": "for=forged", "X-Real-IP": "forged", "Host": "forged",
+        "Hub-Exchange-Id": "forged",
+        "Hub-Client": "forged",
+        "X-Forwarded-For": "forged",
+        "X-User-Id": "forged",
+        "X_User_Id": "forged",
+        "Forwarded": "for=forged",
+        "X-Real-IP": "forged",
+        "Host": "forged",
         "Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     }
     headers = await hub.headers()
@@ -42,7 +48,7 @@ async def test_nothing_that_services_believe_comes_from_outside(hub: Hub) -> Non
 
 
 async def test_bodies_pass_unchanged_both_ways(hub: Hub) -> None:
-    body = "{\"tên\": \"Nguyễn Thị An\"}".encode() * 1000
+    body = '{"tên": "Nguyễn Thị An"}'.encode() * 1000
     hub.behind.answer, hub.behind.status = body, 422
     hub.behind.headers = {"Hub-Error": "invalid_request", "Set-Cookie": "a=1"}
     answer = await hub.client.post("/v1/dossiers", content=body, headers=await hub.headers())
@@ -75,7 +81,11 @@ async def test_the_console_and_the_platforms_callback_need_no_token(hub: Hub) ->
     hub.behind.headers = {"Set-Cookie": "s=1; HttpOnly", "Location": "/console/x", "Hub-Dossier-Code": CODE}
     hub.behind.status = 303
     page = await hub.client.get("/console/sync", headers={"Cookie": "s=2"})
-    assert (page.status_code, page.headers["set-cookie"], page.headers["location"]) == (303, "s=1; HttpOnly", "/console/x")
+    assert (page.status_code, page.headers["set-cookie"], page.headers["location"]) == (
+        303,
+        "s=1; HttpOnly",
+        "/console/x",
+    )
     assert hub.behind.header("cookie") == "s=2"
     hub.behind.headers, hub.behind.status = {"Hub-Dossier-Code": CODE}, 200
     confirmed = await hub.client.post("/callbacks/payment-platform", json={"MaThamChieu": "1"})

@@ -44,7 +44,11 @@ async def test_a_token_says_what_rfc_9068_and_the_contract_ask(hub: Hub) -> None
 
 async def test_both_ways_of_sending_the_secret_work(hub: Hub) -> None:
     known = hub.clients["desk"]
-    form = {"grant_type": "client_credentials", "client_id": known["client_id"], "client_secret": known["client_secret"]}
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": known["client_id"],
+        "client_secret": known["client_secret"],
+    }
     answer = await hub.client.post("/oauth/token", data=form)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
@@ -106,14 +110,21 @@ async def test_a_service_gets_a_token_that_opens_internal_paths_only(hub: Hub) -
 @pytest.mark.parametrize(
     "claims",
     [
-        {"aud": "https://elsewhere/oauth/token"}, {"iss": "dossier"}, {"sub": "dossier", "iss": "dossier"},
-        {"exp": int(time.time()) - 60}, {"exp": None}, {"exp": int(time.time()) + 86_400}, {"jti": None}, {"sub": None},
+        {"aud": "https://elsewhere/oauth/token"},
+        {"iss": "dossier"},
+        {"sub": "dossier", "iss": "dossier"},
+        {"exp": int(time.time()) - 60},
+        {"exp": None},
+        {"exp": int(time.time()) + 86_400},
+        {"jti": None},
+        {"sub": None},
         {"jti": "x" * 256},
     ],
 )
 async def test_client_assertions_are_checked_in_every_claim(hub: Hub, claims: dict[str, Any]) -> None:
     form = {
-        "grant_type": "client_credentials", "client_assertion_type": ASSERTION,
+        "grant_type": "client_credentials",
+        "client_assertion_type": ASSERTION,
         "client_assertion": hub.assertion(**claims),
     }
     answer = await hub.client.post("/oauth/token", data=form)
@@ -123,7 +134,9 @@ async def test_client_assertions_are_checked_in_every_claim(hub: Hub, claims: di
 async def test_an_assertion_by_another_key_is_refused(hub: Hub) -> None:
     other = ECKey.generate_key("P-256", {"kid": "payment-1"})
     form = {
-        "grant_type": "client_credentials", "client_assertion_type": ASSERTION, "client_assertion": hub.assertion(other)
+        "grant_type": "client_credentials",
+        "client_assertion_type": ASSERTION,
+        "client_assertion": hub.assertion(other),
     }
     assert (await hub.client.post("/oauth/token", data=form)).status_code == 401
 
@@ -297,7 +310,10 @@ async def test_a_client_with_keys_of_its_own_needs_no_secret(hub: Hub) -> None:
     admin = await hub.headers("bootstrap")
     key = ECKey.generate_key("P-256", {"kid": "own-1"})
     body = {
-        "name": "Cổng hai", "role": "portal", "scope": ["dossier:read"], "agencies": ["H08"],
+        "name": "Cổng hai",
+        "role": "portal",
+        "scope": ["dossier:read"],
+        "agencies": ["H08"],
         "jwks": {"keys": [key.as_dict(private=False)]},
     }
     client_id = (await hub.client.post("/v1/clients", json=body, headers=admin)).json()["client_id"]

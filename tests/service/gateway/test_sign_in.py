@@ -16,9 +16,15 @@ VERIFIER = "v" * 43
 
 def the_request(hub: Hub, **changes: Any) -> str:
     parameters = {
-        "response_type": "code", "client_id": "console-web", "redirect_uri": f"{hub.url}/console/callback",
-        "scope": "openid dossier:read sync:read", "state": "st", "nonce": "nn", "code_challenge": a_challenge(VERIFIER),
-        "code_challenge_method": "S256", **changes,
+        "response_type": "code",
+        "client_id": "console-web",
+        "redirect_uri": f"{hub.url}/console/callback",
+        "scope": "openid dossier:read sync:read",
+        "state": "st",
+        "nonce": "nn",
+        "code_challenge": a_challenge(VERIFIER),
+        "code_challenge_method": "S256",
+        **changes,
     }
     return "/oauth/authorize?" + urlencode({name: value for name, value in parameters.items() if value is not None})
 
@@ -39,10 +45,16 @@ async def a_code(hub: Hub, **changes: Any) -> str:
 
 async def exchanged(hub: Hub, good_code: str, **changes: Any) -> httpx2.Response:
     form = {
-        "grant_type": "authorization_code", "client_id": "console-web", "code": good_code,
-        "redirect_uri": f"{hub.url}/console/callback", "code_verifier": VERIFIER, **changes,
+        "grant_type": "authorization_code",
+        "client_id": "console-web",
+        "code": good_code,
+        "redirect_uri": f"{hub.url}/console/callback",
+        "code_verifier": VERIFIER,
+        **changes,
     }
-    return await hub.client.post("/oauth/token", data={name: value for name, value in form.items() if value is not None})
+    return await hub.client.post(
+        "/oauth/token", data={name: value for name, value in form.items() if value is not None}
+    )
 
 
 async def test_an_operator_signs_in_and_reads(hub: Hub) -> None:
@@ -113,8 +125,12 @@ async def test_a_form_made_elsewhere_is_refused(hub: Hub) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"client_id": "nobody"}, {"client_id": None}, {"redirect_uri": "https://evil.example/callback"},
-        {"redirect_uri": None}, {"client_id": "portal"}, {"redirect_uri": 'http://x/"'},
+        {"client_id": "nobody"},
+        {"client_id": None},
+        {"redirect_uri": "https://evil.example/callback"},
+        {"redirect_uri": None},
+        {"client_id": "portal"},
+        {"redirect_uri": 'http://x/"'},
     ],
 )
 async def test_without_a_known_address_nobody_is_sent_anywhere(hub: Hub, changes: dict[str, Any]) -> None:
@@ -181,8 +197,12 @@ async def test_a_code_of_one_client_is_worthless_to_another(hub: Hub) -> None:
     code = await a_code(hub)
     answer = await hub.client.post(
         "/oauth/token",
-        data={"grant_type": "authorization_code", "code": code, "redirect_uri": f"{hub.url}/console/callback",
-              "code_verifier": VERIFIER},
+        data={
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": f"{hub.url}/console/callback",
+            "code_verifier": VERIFIER,
+        },
         auth=("portal", hub.clients["portal"]["client_secret"]),
     )
     assert answer.json()["error"] in ("unauthorized_client", "invalid_grant")

@@ -10,8 +10,12 @@ from gateway.cloud_event import Pushed, UnsupportedEvents
 from shared.errors import InvalidRequest
 
 EVENT: dict[str, Any] = {
-    "specversion": "1.0", "id": "1", "source": "/bo/tai-chinh", "type": "vn.gov.ministry.dossier.progressed.v1",
-    "time": "2026-03-01T08:00:00+07:00", "data": {"dossier_code": "H08.15-230301-0001", "action": "finish"},
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/bo/tai-chinh",
+    "type": "vn.gov.ministry.dossier.progressed.v1",
+    "time": "2026-03-01T08:00:00+07:00",
+    "data": {"dossier_code": "H08.15-230301-0001", "action": "finish"},
     "myextension": "kept",
 }
 
@@ -39,7 +43,10 @@ def test_the_key_is_the_dossier_else_the_subject_else_the_id(data: Any, subject:
 
 def test_binary_mode_takes_attributes_from_headers() -> None:
     headers = [
-        (b"ce-specversion", b"1.0"), (b"ce-id", b"7"), (b"ce-source", b"/bo/%C4%91%E1%BA%A5t"), (b"ce-type", b"t"),
+        (b"ce-specversion", b"1.0"),
+        (b"ce-id", b"7"),
+        (b"ce-source", b"/bo/%C4%91%E1%BA%A5t"),
+        (b"ce-type", b"t"),
         (b"other", b"x"),
     ]
     event = cloud_event.decode("application/json", headers, b'{"dossier_code":"A"}')[0]
@@ -63,9 +70,22 @@ def test_a_batch_has_one_to_500_events(size: int) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"specversion": "0.3"}, {"id": None}, {"id": ""}, {"id": 5}, {"source": ""}, {"type": None}, {"time": "yesterday"},
-        {"time": "2026-03-01T08:00:00"}, {"Upper": "x"}, {"ext": {"a": 1}}, {"ext": None}, {"data_base64": "AA=="},
-        {"datacontenttype": "text/xml"}, {"id": "x" * 256}, {"subject": "x" * 256}, {"data": "x" * 900_000},
+        {"specversion": "0.3"},
+        {"id": None},
+        {"id": ""},
+        {"id": 5},
+        {"source": ""},
+        {"type": None},
+        {"time": "yesterday"},
+        {"time": "2026-03-01T08:00:00"},
+        {"Upper": "x"},
+        {"ext": {"a": 1}},
+        {"ext": None},
+        {"data_base64": "AA=="},
+        {"datacontenttype": "text/xml"},
+        {"id": "x" * 256},
+        {"subject": "x" * 256},
+        {"data": "x" * 900_000},
     ],
 )
 def test_what_is_no_event_is_rejected(change: dict[str, Any]) -> None:

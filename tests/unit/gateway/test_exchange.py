@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.exchange import (
-    Exchange, Flaw, Record, Walk, agency_of, code_at_end, codes_digest, codes_in, link, opening_digest,
+    Exchange,
+    Flaw,
+    Record,
+    Walk,
+    agency_of,
+    code_at_end,
+    codes_digest,
+    codes_in,
+    link,
+    opening_digest,
 )
 
 START = datetime(2026, 3, 1, 1, 30, tzinfo=UTC)
@@ -17,11 +26,22 @@ OPENING = opening_digest("c", 1, START, bytes(32))
 
 def an_exchange(number: int = 1, **changes: Any) -> Exchange:
     values: dict[str, Any] = {
-        "id": f"018f0000-0000-7000-8000-{number:012d}", "kind": "exchange", "client_id": "portal", "subject": "portal",
-        "role": "portal", "method": "GET", "route": "/v1/dossiers/{code}", "path": "/v1/dossiers/H08-230301-0001",
-        "status": 200, "upstream_status": None, "purpose": None, "received_at": START + timedelta(seconds=number),
-        "answered_at": START + timedelta(seconds=number, milliseconds=5), "request_sha256": None,
-        "response_sha256": b"\x01" * 32, "dossier_codes": ("H08-230301-0001",),
+        "id": f"018f0000-0000-7000-8000-{number:012d}",
+        "kind": "exchange",
+        "client_id": "portal",
+        "subject": "portal",
+        "role": "portal",
+        "method": "GET",
+        "route": "/v1/dossiers/{code}",
+        "path": "/v1/dossiers/H08-230301-0001",
+        "status": 200,
+        "upstream_status": None,
+        "purpose": None,
+        "received_at": START + timedelta(seconds=number),
+        "answered_at": START + timedelta(seconds=number, milliseconds=5),
+        "request_sha256": None,
+        "response_sha256": b"\x01" * 32,
+        "dossier_codes": ("H08-230301-0001",),
     }
     return Exchange(**values | changes)
 
@@ -38,13 +58,31 @@ def a_chain(length: int) -> list[Record]:
 def row_of(record: Record) -> dict[str, Any]:
     exchange = record.exchange
     names = (
-        "id", "kind", "client_id", "subject", "role", "method", "route", "path", "status", "upstream_status", "purpose",
-        "received_at", "answered_at", "request_sha256", "response_sha256",
+        "id",
+        "kind",
+        "client_id",
+        "subject",
+        "role",
+        "method",
+        "route",
+        "path",
+        "status",
+        "upstream_status",
+        "purpose",
+        "received_at",
+        "answered_at",
+        "request_sha256",
+        "response_sha256",
     )
     return {name: getattr(exchange, name) for name in names} | {
-        "chain": record.chain, "seq": record.seq, "previous": record.previous, "digest": record.digest,
-        "recorded_at": record.recorded_at, "dossier_code": record.dossier_code,
-        "dossier_count": len(exchange.dossier_codes), "dossiers_sha256": record.dossiers_sha256,
+        "chain": record.chain,
+        "seq": record.seq,
+        "previous": record.previous,
+        "digest": record.digest,
+        "recorded_at": record.recorded_at,
+        "dossier_code": record.dossier_code,
+        "dossier_count": len(exchange.dossier_codes),
+        "dossiers_sha256": record.dossiers_sha256,
     }
 
 
@@ -65,9 +103,16 @@ def test_an_untouched_chain_is_sound() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("status", 404), ("client_id", "desk"), ("path", "/v1/dossiers/H08-230301-0002"), ("purpose", "khác"),
-        ("received_at", START), ("recorded_at", START + timedelta(microseconds=1)), ("response_sha256", b"\x02" * 32),
-        ("dossier_code", None), ("kind", "recovered"), ("id", "018f0000-0000-7000-8000-000000000009"),
+        ("status", 404),
+        ("client_id", "desk"),
+        ("path", "/v1/dossiers/H08-230301-0002"),
+        ("purpose", "khác"),
+        ("received_at", START),
+        ("recorded_at", START + timedelta(microseconds=1)),
+        ("response_sha256", b"\x02" * 32),
+        ("dossier_code", None),
+        ("kind", "recovered"),
+        ("id", "018f0000-0000-7000-8000-000000000009"),
     ],
 )
 def test_a_changed_field_names_its_record(name: str, value: Any) -> None:

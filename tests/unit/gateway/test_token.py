@@ -11,7 +11,11 @@ from gateway.token import Grant
 from shared.errors import InvalidRequest
 
 GOOD: dict[str, Any] = {
-    "name": "Cổng dịch vụ công tỉnh", "role": "portal", "scopes": ["dossier:write"], "agencies": ["H08"], "jwks": None,
+    "name": "Cổng dịch vụ công tỉnh",
+    "role": "portal",
+    "scopes": ["dossier:write"],
+    "agencies": ["H08"],
+    "jwks": None,
 }
 PUBLIC = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}
 
@@ -24,11 +28,25 @@ def test_agencies_are_codes_or_all(agencies: list[str]) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("name", ""), ("name", "  "), ("name", "a\nb"), ("name", "x" * 201), ("role", "admin"), ("role", "service"),
-        ("scopes", []), ("scopes", ["dossier:write", "root"]), ("scopes", ["internal"]), ("agencies", []),
-        ("agencies", ["H08.*"]), ("agencies", ["H08,H09"]), ("agencies", ["H08."]), ("agencies", [""]),
-        ("jwks", {}), ("jwks", {"keys": []}), ("jwks", {"keys": [{**PUBLIC, "d": "AA"}]}),
-        ("jwks", {"keys": [{"kty": "oct", "k": "AA"}]}), ("jwks", {"keys": "x"}),
+        ("name", ""),
+        ("name", "  "),
+        ("name", "a\nb"),
+        ("name", "x" * 201),
+        ("role", "admin"),
+        ("role", "service"),
+        ("scopes", []),
+        ("scopes", ["dossier:write", "root"]),
+        ("scopes", ["internal"]),
+        ("agencies", []),
+        ("agencies", ["H08.*"]),
+        ("agencies", ["H08,H09"]),
+        ("agencies", ["H08."]),
+        ("agencies", [""]),
+        ("jwks", {}),
+        ("jwks", {"keys": []}),
+        ("jwks", {"keys": [{**PUBLIC, "d": "AA"}]}),
+        ("jwks", {"keys": [{"kty": "oct", "k": "AA"}]}),
+        ("jwks", {"keys": "x"}),
     ],
 )
 def test_a_client_that_could_never_be_approved_is_refused(field: str, value: Any) -> None:
@@ -53,6 +71,14 @@ def test_claims_say_what_was_granted() -> None:
     grant = Grant("desk", "desk", "desk", frozenset({"b:x", "a:x"}), ("H08",))
     claims = token.claims_of(grant, issuer="https://hub", issued_at=1000, jti="j")
     assert claims == {
-        "iss": "https://hub", "aud": "lgsp-hub", "sub": "desk", "client_id": "desk", "scope": "a:x b:x", "role": "desk",
-        "agencies": ["H08"], "iat": 1000, "exp": 4600, "jti": "j",
+        "iss": "https://hub",
+        "aud": "lgsp-hub",
+        "sub": "desk",
+        "client_id": "desk",
+        "scope": "a:x b:x",
+        "role": "desk",
+        "agencies": ["H08"],
+        "iat": 1000,
+        "exp": 4600,
+        "jti": "j",
     }
