@@ -104,7 +104,9 @@ def install_our_packages() -> None:
     if is_done("packages", projects):
         return
     editable = [part for project in projects for part in ("-e", project.parent)]
-    pip("--no-build-isolation", "--no-deps", "--no-index", *editable)
+    # As path entries: setuptools' import hooks come after the current folder, where `shared/` (without a package
+    # of its own) would be taken for the package.
+    pip("--no-build-isolation", "--no-deps", "--no-index", "--config-settings", "editable_mode=compat", *editable)
     done("packages", projects)
 
 
