@@ -16,9 +16,9 @@ Waiting times: failures in succession n wait `first · 2^(n-1)`, at most `longes
 is taken off so that a thousand dossiers do not come back in the same second.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from shared.errors import Owner
 
@@ -82,8 +82,7 @@ class Limits:
     """A record that the portal refused so often in succession is parked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What the hub wants and knows of one dossier at one destination."""
 
     state: State
@@ -115,8 +114,7 @@ class Standing:
         return self.state in {State.UNKNOWN, State.IN_FLIGHT}
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """What one visit to the portal brought for one dossier."""
 
     version: int
@@ -133,8 +131,7 @@ class Visit:
     trouble: Trouble | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The standing after a visit, and in how many seconds a worker looks at it again (None: not by itself)."""
 
     standing: Standing
@@ -155,7 +152,7 @@ def settle(standing: Standing, visit: Visit, limits: Limits, jitter: float) -> S
     moved_on = known.desired_version > visit.version
     if visit.trouble is None:
         state, due_in = (State.SYNCED, None) if known.is_level else (State.PENDING, 0.0)
-        return Settled(replace(known, state=state, tries=0, refusals=0, reason=None, owner=None), due_in)
+        return Settled(known._replace(state=state, tries=0, refusals=0, reason=None, owner=None), due_in)
     return _after_trouble(known, visit.trouble, limits, jitter, moved_on=moved_on)
 
 
@@ -171,8 +168,7 @@ def _learn(standing: Standing, visit: Visit) -> Standing:
         presence, digest, version = Presence.THERE, visit.digest, max(version, visit.version)
     if visit.progress is not None:
         progress = max(progress, visit.progress)
-    return replace(
-        standing,
+    return standing._replace(
         acknowledged_version=version,
         acknowledged_progress=progress,
         presence=presence,
@@ -187,32 +183,32 @@ def _learn(standing: Standing, visit: Visit) -> Standing:
 
 
 def _after_trouble(known: Standing, trouble: Trouble, limits: Limits, jitter: float, *, moved_on: bool) -> Settled:
-    hurt = replace(known, tries=known.tries + 1, reason=trouble.reason, owner=trouble.owner)
+    hurt = known._replace(tries=known.tries + 1, reason=trouble.reason, owner=trouble.owner)
     wait = max(backoff(hurt.tries, limits, jitter), trouble.wait_seconds or 0.0)
     match trouble.kind:
         case "lost":
-            after = Settled(replace(hurt, state=State.UNKNOWN), max(limits.portal_timeout, wait))
+            after = Settled(hurt._replace(state=State.UNKNOWN), max(limits.portal_timeout, wait))
         case "unclear":
-            after = Settled(replace(hurt, state=State.UNKNOWN), wait)
+            after = Settled(hurt._replace(state=State.UNKNOWN), wait)
         case "untellable":
-            after = Settled(replace(hurt, state=State.UNKNOWN), None)
+            after = Settled(hurt._replace(state=State.UNKNOWN), None)
         case "unreachable":
-            after = Settled(replace(hurt, state=State.FAILED), wait)
+            after = Settled(hurt._replace(state=State.FAILED), wait)
         case "refused" | "broken" if moved_on:
             # The refused or unmappable version is not what the portal should show any more: judge the new one.
-            after = Settled(replace(hurt, state=State.PENDING), backoff(1, limits, jitter))
+            after = Settled(hurt._replace(state=State.PENDING), backoff(1, limits, jitter))
         case "broken":
-            after = Settled(replace(hurt, state=State.PARKED), None)
+            after = Settled(hurt._replace(state=State.PARKED), None)
         case "refused":
-            after = _after_refusal(replace(hurt, refusals=known.refusals + 1), trouble, limits, jitter)
+            after = _after_refusal(hurt._replace(refusals=known.refusals + 1), trouble, limits, jitter)
     return after
 
 
 def _after_refusal(hurt: Standing, trouble: Trouble, limits: Limits, jitter: float) -> Settled:
     if hurt.refusals >= limits.refusals:
-        return Settled(replace(hurt, state=State.PARKED), None)
+        return Settled(hurt._replace(state=State.PARKED), None)
     wait = max(backoff(hurt.refusals, limits, jitter), trouble.wait_seconds or 0.0)
-    return Settled(replace(hurt, state=State.FAILED), wait)
+    return Settled(hurt._replace(state=State.FAILED), wait)
 
 
 def backoff(failures: int, limits: Limits, jitter: float) -> float:

@@ -50,6 +50,8 @@ class Prepared(NamedTuple):
     agency_code: str
     version: int
     record: Mapping[str, Any]
+    text: bytes
+    """The record as JSON, as it goes on the wire."""
     digest: bytes
     rows: Sequence[Mapping[str, str]]
     """All its progress rows; row number n stands at n - 1."""
@@ -59,19 +61,32 @@ def prepare(item: Item) -> Prepared:
     """Map one dossier. Raises `MappingFailed`."""
     try:
         sent = record(item)
-        return Prepared(item["code"], item["agency_code"], item["version"], sent, digest(sent), progress_rows(item))
+        text = orjson.dumps(sent)
+        rows = progress_rows(item)
+        return Prepared(item["code"], item["agency_code"], item["version"], sent, text, digest(text), rows)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise MappingFailed(f"{type(fault).__name__}: {fault}") from fault
 
 
-def digest(sent: Mapping[str, Any]) -> bytes:
-    """Fingerprint of a record, independent of the order of its members."""
-    return blake2b(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+def digest(text: bytes) -> bytes:
+    """Fingerprint of a record as it goes on the wire."""
+    return blake2b(text, digest_size=16).digest()
 
 
 def shown_digest(sent: Mapping[str, Any], shown: Mapping[str, Any]) -> bytes:
-    """Fingerprint of what the portal shows, over the fields we send: further fields of its own do not matter."""
-    return digest({name: shown.get(name) for name in sent})
+    """Fingerprint of what the portal shows, over the fields we send and in our order.
+
+    Further fields of its own do not matter, nor in which order it keeps the members of an object.
+    """
+    return digest(orjson.dumps(_as_sent(sent, shown)))
+
+
+def _as_sent(sent: Any, shown: Any) -> Any:
+    if isinstance(sent, Mapping) and isinstance(shown, Mapping):
+        return {name: _as_sent(value, shown.get(name)) for name, value in sent.items()}
+    if isinstance(sent, list) and isinstance(shown, list) and len(sent) == len(shown):
+        return [_as_sent(one, other) for one, other in zip(sent, shown, strict=True)]
+    return shown
 
 
 def rows_shown(rows: Sequence[Mapping[str, str]], shown: Sequence[Mapping[str, Any]]) -> int:

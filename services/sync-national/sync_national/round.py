@@ -189,7 +189,7 @@ class Round:
                 batch.answered(call, Answer("trouble", _LET_GO.reason, trouble=_LET_GO))
                 continue
             sent = [self._passages[code] for code in call.codes]
-            records = [orjson.Fragment(strict_json.dumps(p.prepared.record)) for p in sent]
+            records = [orjson.Fragment(p.prepared.text) for p in sent]
             answer, exchange = await self._portal.push(records, call.codes, updating=call.updating)
             self._note(sent, answer, exchange)
             for passage in sent:

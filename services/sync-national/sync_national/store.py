@@ -5,7 +5,6 @@ a worker brings back counts only while its token still stands in the row.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -162,8 +161,8 @@ async def locked(tx: Transaction, destination: str, claims: Claims) -> dict[str,
         if row := current.get(claim.dossier_code):
             standing = claim.standing
             if row["desired_version"] != standing.desired_version:
-                standing = replace(
-                    standing, desired_version=row["desired_version"], desired_progress=row["desired_progress"]
+                standing = standing._replace(
+                    desired_version=row["desired_version"], desired_progress=row["desired_progress"]
                 )
             mine[claim.dossier_code] = (standing, row["visits"])
     return mine

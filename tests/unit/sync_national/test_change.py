@@ -1,7 +1,5 @@
 """The state machine: what a visit does to a standing, whatever came before."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -175,6 +173,6 @@ def test_waiting_grows_and_is_bounded(failures: int, jitter: float) -> None:
 
 
 def test_the_portals_retry_after_is_honoured() -> None:
-    standing = replace(Standing(State.IN_FLIGHT, 1, 0, 1, 0, Presence.UNTOLD, None), tries=0)
+    standing = Standing(State.IN_FLIGHT, 1, 0, 1, 0, Presence.UNTOLD, None)
     visit = Visit(1, 1, trouble=Trouble("unreachable", "HTTP 429", wait_seconds=120.0))
     assert settle(standing, visit, LIMITS, 0.9).due_in == 120.0
