@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 import structlog
 from fastapi import FastAPI
+from hypothesis import HealthCheck, settings
 
 from deploy.local import topics
 from deploy.local.databases import Urls
@@ -28,6 +29,9 @@ def pytest_configure() -> None:
     loopback.confine()
     # structlog's default renderer prints every local variable of a traceback: seconds for each expected failure.
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
+    # How long an example takes says more about the machine's load than about our code.
+    settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("hub")
 
 
 @pytest.fixture(scope="session")
