@@ -50,7 +50,7 @@ class Stack:
         return {"authorization": f"Bearer {answer.json()['access_token']}"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """The services for real."""
     with tempfile.TemporaryDirectory(prefix="lgsp-browser-", ignore_cleanup_errors=True) as name:
