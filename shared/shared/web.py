@@ -59,6 +59,18 @@ class StrictRoute(APIRoute):
         return strict
 
 
+class LeanRoute(APIRoute):
+    """For the two or three hot routes: declared like any other, but the endpoint takes the request alone.
+
+    Solving three nested dependencies costs FastAPI 120 µs a request; such an endpoint calls `caller_of` itself and
+    declares what OpenAPI should know in `openapi_extra`.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        endpoint: Callable[[Request], Awaitable[Response]] = self.endpoint
+        return endpoint
+
+
 def router(*, tags: list[str], prefix: str = "") -> APIRouter:
     """A router with strict JSON, on which every route declares the errors all routes share."""
     common = errors(InvalidRequest, Unauthenticated, InsufficientScope, Overloaded)
@@ -88,6 +100,17 @@ async def current_caller(
         raise Unauthenticated
     verifier: TokenVerifier = request.app.state.verifier
     return await verifier.verify(credentials.credentials)
+
+
+async def caller_of(request: Request, scope: str) -> Caller:
+    """What `requires(scope)` gives, for a `LeanRoute`. Raises `Unauthenticated`, `InsufficientScope`."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated
+    verifier: TokenVerifier = request.app.state.verifier
+    caller = await verifier.verify(token)
+    caller.require_scope(scope)
+    return caller
 
 
 def requires(scope: str) -> Any:

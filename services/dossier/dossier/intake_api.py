@@ -2,26 +2,25 @@
 
 from typing import Annotated
 
-from fastapi import Header, Request, Response
+from fastapi import Request, Response
 
 from dossier import ndjson
 from dossier.answers import DossierAnswer, LineAnswer
-from dossier.bodies import Filing, Key
+from dossier.bodies import Filing
 from dossier.intake import Intake
-from dossier.openapi import json_body, ndjson_body
+from dossier.openapi import LEAN, json_body, ndjson_body
 from dossier.refusal import (
     ActionNotForRole,
     AgencyNotValid,
     ExternalReferenceTaken,
     ProcedureNotValid,
 )
-from shared import web
+from shared import idempotency, web
 from shared.auth import Caller
-from shared.errors import AgencyNotPermitted, PayloadTooLarge
+from shared.errors import AgencyNotPermitted, FieldError, InvalidRequest, PayloadTooLarge
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 
 router = web.router(tags=["dossiers"])
-IdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
 
 _REFUSALS = web.errors(
     ActionNotForRole,
@@ -39,21 +38,26 @@ def _intake(request: Request) -> Intake:
     return intake
 
 
-@router.post(
+async def submit(request: Request) -> Response:
+    """File a dossier. 201 means stored."""
+    caller = await web.caller_of(request, "dossier:write")
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= idempotency.MAX_KEY_LENGTH:
+        raise InvalidRequest(errors=[FieldError("header:Idempotency-Key", "has 1 to 255 characters")])
+    answer = await _intake(request).one(await request.body(), caller, key, web.exchange_id(request))
+    return Response(answer.body, answer.status, dict(answer.headers), "application/json")
+
+
+router.add_api_route(
     "/v1/dossiers",
+    submit,
+    methods=["POST"],
     status_code=201,
     response_model=DossierAnswer,
     responses=_REFUSALS,
-    openapi_extra=json_body(Filing),
+    openapi_extra=json_body(Filing) | LEAN,
+    route_class_override=web.LeanRoute,
 )
-async def submit(
-    request: Request,
-    caller: Annotated[Caller, web.requires("dossier:write")],
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
-    """File a dossier. 201 means stored."""
-    answer = await _intake(request).one(await request.body(), caller, idempotency_key, web.exchange_id(request))
-    return Response(answer.body, answer.status, dict(answer.headers), "application/json")
 
 
 @router.post(

@@ -6,9 +6,8 @@ against a concurrent transaction, which it waits for); the caller then looks up 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from dossier.record import Dossier
 from shared.db import Reading
@@ -65,8 +64,7 @@ SELECT external_reference, code FROM dossier WHERE client_id = $1 AND external_r
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What one dossier writes; JSON is text already."""
 
     dossier: Dossier

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from shared.db import Database, Transaction
 
@@ -41,7 +42,12 @@ class _Block:
 
 def code(agency_code: str, day: date, number: int) -> str:
     """`H08.15-230301-0001`; a five-digit number stays whole."""
-    return f"{agency_code}-{day:%y%m%d}-{number:04d}"
+    return f"{agency_code}-{_six_digits(day)}-{number:04d}"
+
+
+@lru_cache(maxsize=4096)
+def _six_digits(day: date) -> str:
+    return f"{day:%y%m%d}"  # strftime is slow
 
 
 class Numbers:

@@ -4,6 +4,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
+LEAN: dict[str, Any] = {
+    "security": [{"oauth2": []}],
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+    ],
+}
+"""What a route without dependencies has to say itself: the token, the idempotency key."""
+
 
 def json_body(kind: type[BaseModel]) -> dict[str, Any]:
     """`openapi_extra` of a route whose body is this model, written out in place."""

@@ -4,14 +4,14 @@
 transition, its event, its answer), so that one statement stores one dossier or five hundred (`intake_store`).
 """
 
-import hmac
-from dataclasses import dataclass
+import hashlib
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from dossier import numbering, view
 from dossier.bodies import IMPORT_SCOPE, Filing
-from dossier.catalogue import Agency, Procedure
+from dossier.catalogue import Procedure
 from dossier.cataloguing import Catalogue
 from dossier.dossier import AHEAD, BACK, SUBMITTERS
 from dossier.intake_store import Line
@@ -38,28 +38,23 @@ class PersonHash:
         return cls(bytes.fromhex(path.read_text("ascii").strip()))
 
     def of(self, personal_id: str | None) -> bytes | None:
-        """HMAC-SHA-256."""
-        return None if personal_id is None else hmac.digest(self._key, personal_id.encode(), "sha256")
+        """BLAKE2b in keyed mode (RFC 7693 §2.9): a MAC, and three times as fast as HMAC-SHA-256."""
+        if personal_id is None:
+            return None
+        return hashlib.blake2b(personal_id.encode(), key=self._key, digest_size=32).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A filing that the rules accept, without its code."""
+class Draft(NamedTuple):
+    """A filing that the rules accept, without its code. `day`: the agency's day that its number is drawn from."""
 
     filing: Filing
-    agency: Agency
     procedure: Procedure
     submitted_at: datetime
     now: datetime
-
-    @property
-    def day(self) -> Day:
-        """The agency's day that its number is drawn from."""
-        return self.agency.code, clock.local_date(self.submitted_at)
+    day: Day
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(NamedTuple):
     """Who filed it, in which exchange, under which key."""
 
     caller: Caller
@@ -82,7 +77,7 @@ def check(filing: Filing, caller: Caller, catalogue: Catalogue, now: datetime) -
     procedure = catalogue.procedure(filing.procedure_code, day)
     if procedure is None or not procedure.is_performed_by(agency.code):
         raise ProcedureNotValid
-    return Draft(filing, agency, procedure, submitted_at, now)
+    return Draft(filing, procedure, submitted_at, now, (agency.code, day))
 
 
 async def check_afresh(
