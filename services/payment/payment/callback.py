@@ -1,32 +1,48 @@
 """`POST /callbacks/payment-platform`: the platform's CONFIRM. No token; `MaXacThuc` is what makes it genuine."""
 
-import asyncio
-from dataclasses import dataclass, field
-from typing import Annotated
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
 from payment import charging, platform
-from payment.charge import CallbackNotVerified, ReferenceUnknown
+from payment.charge import CallbackNotVerified, Notice, ReferenceUnknown
 from payment.platform import Platform
 from shared import strict_json, web
 from shared.db import Database
 from shared.errors import PayloadTooLarge
+from shared.grouping import Grouped
 
 # The platform's callbacks are about 500 bytes.
 _LARGEST_BODY_BYTES = 16 * 1024
-# A hundred copies of one callback at once queue here, not for the database's connections, which others need too.
-_AT_ONCE = 4
 
 router = web.router(tags=["callbacks"])
 
 
-@dataclass(frozen=True, slots=True)
 class Counter:
-    """Where the platform's callbacks are taken in; wired by `main`."""
+    """Takes callbacks in, those that come together in one transaction: nobody's notice can fail another's."""
 
-    platform: Platform
-    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    def __init__(self, platform: Platform, database: Database) -> None:
+        self.platform = platform
+        self._database = database
+        self._grouped = Grouped(self._settle, max_group=50, max_waiting=1000)
+
+    async def take(self, notice: Notice, message: Mapping[str, Any]) -> None:
+        """Durable when this returns. Raises `ReferenceUnknown`."""
+        if not await self._grouped.submit((notice, message)):
+            raise ReferenceUnknown
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Takes callbacks in until the end."""
+        self._grouped.start()
+        yield
+        await self._grouped.stop()
+
+    async def _settle(self, group: Sequence[tuple[Notice, Mapping[str, Any]]]) -> Sequence[bool]:
+        async with self._database.transaction() as tx:
+            return await charging.settle_all(tx, group)
 
 
 async def _counter(request: Request) -> Counter:
@@ -48,7 +64,5 @@ async def confirm(request: Request, counter: Annotated[Counter, Depends(_counter
     if len(body) > _LARGEST_BODY_BYTES:
         raise PayloadTooLarge
     notice, message = platform.read_confirm(counter.platform.partner, body)
-    database: Database = request.app.state.api_database
-    async with counter.places, database.transaction() as tx:
-        await charging.settle(tx, notice, message)
+    await counter.take(notice, message)
     return Response(strict_json.dumps(platform.confirm_reply(message)), media_type="application/json")

@@ -106,6 +106,17 @@ async def settle(tx: Transaction, notice: Notice, body: Mapping[str, Any]) -> No
         await _close(tx, row, "decline", "declined")
 
 
+async def settle_all(tx: Transaction, said: Sequence[tuple[Notice, Mapping[str, Any]]]) -> list[bool]:
+    """Settle these together, in one lock order; False for each whose reference is nobody's."""
+    known = [True] * len(said)
+    for place in sorted(range(len(said)), key=lambda n: said[n][0].reference):
+        try:
+            await settle(tx, *said[place])
+        except ReferenceUnknown:  # raised before anything was written
+            known[place] = False
+    return known
+
+
 async def expire(tx: Transaction, charge_id: str) -> None:
     """Nobody paid in time, and the platform was asked a last time."""
     row = await store.locked(tx, charge_id)

@@ -24,13 +24,14 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         runtime = Runtime("payment", settings, jwks=jwks)
         platform = _platform(runtime, settings)
         dossiers = _dossiers(runtime, settings)
-        app.state.counter = callback.Counter(platform)
+        counter = callback.Counter(platform, runtime.api_database)
+        app.state.counter = counter
         app.state.dossiers = dossiers
         initiating = runtime.work("init", Initiating(runtime.system_database, dossiers, platform, _pace(settings)).step)
         sweeping = Sweeping(runtime.system_database, platform, _patience(settings))
         runtime.work("query", sweeping.step, idle_seconds=settings.query_every_seconds)
         runtime.read("lgsp.dossier", consumers.of_dossiers(initiating))
-        async with runtime.running(app):
+        async with runtime.running(app), counter.open():
             yield
 
     return create("LGSP Hub: payment", [api.router, callback.router], opening)

@@ -92,41 +92,55 @@ async def a_station(
 
     async def make(**settings: Any) -> Station:
         urls = await service_database("citizen_db_adapter")
-        neighbours = Neighbours()
-        gateway_url = await served(neighbours.app)
-        neighbours.tokens = TokenIssuer(gateway_url)
-        sandbox_url = await served(create_sandbox(SandboxSettings(sandbox_file=tmp_path / "sandbox.sqlite3")))
-        key_file = tmp_path / "encryption-key"
-        key_file.write_text(secrets.token_hex(32))
-        wired = Settings(
-            database_api_url=urls.api,
-            database_system_url=urls.system,
-            kafka_bootstrap=kafka_bootstrap,
-            kafka_prefix=kafka_prefix,
-            gateway_url=gateway_url,
-            service_key_file=a_service_key(tmp_path, "citizen-db-adapter"),
-            dossier_url=gateway_url,
-            register_url=f"{sandbox_url}/population",
-            register_username="hub",
-            register_secret="hub",
-            encryption_key_file=key_file,
-            **settings,
-        )
-        app = create_app(wired, jwks=JwksSource.of(neighbours.tokens.jwks))
-        systems.append(Database(urls.system, pool_size=2))
-        clients.append(httpx2.AsyncClient(base_url=sandbox_url, trust_env=False))
-        return Station(
-            app=app,
-            client=await in_process(app),
-            sandbox=clients[-1],
-            neighbours=neighbours,
-            kafka=Kafka(kafka_bootstrap, kafka_prefix),
-            urls=urls,
-            system=systems[-1],
-            settings=wired,
-        )
+        kafka = Kafka(kafka_bootstrap, kafka_prefix)
+        station = await open_station(urls, kafka, in_process, served, tmp_path, settings)
+        systems.append(station.system)
+        clients.append(station.sandbox)
+        return station
 
     yield make
     for client in clients:
         await client.aclose()
     await asyncio.gather(*(system.close() for system in systems))
+
+
+async def open_station(
+    urls: Urls,
+    kafka: Kafka,
+    in_process: Callable[[FastAPI], Awaitable[httpx2.AsyncClient]],
+    served: Callable[..., Awaitable[str]],
+    folder: Path,
+    settings: dict[str, Any],
+) -> Station:
+    """Start the service, the sandbox and the neighbours."""
+    neighbours = Neighbours()
+    gateway_url = await served(neighbours.app)
+    neighbours.tokens = TokenIssuer(gateway_url)
+    sandbox_url = await served(create_sandbox(SandboxSettings(sandbox_file=folder / "sandbox.sqlite3")))
+    key_file = folder / "encryption-key"
+    key_file.write_text(secrets.token_hex(32))
+    wired = Settings(
+        database_api_url=urls.api,
+        database_system_url=urls.system,
+        kafka_bootstrap=kafka.bootstrap,
+        kafka_prefix=kafka.prefix,
+        gateway_url=gateway_url,
+        service_key_file=a_service_key(folder, "citizen-db-adapter"),
+        dossier_url=gateway_url,
+        register_url=f"{sandbox_url}/population",
+        register_username="hub",
+        register_secret="hub",
+        encryption_key_file=key_file,
+        **settings,
+    )
+    app = create_app(wired, jwks=JwksSource.of(neighbours.tokens.jwks))
+    return Station(
+        app=app,
+        client=await in_process(app),
+        sandbox=httpx2.AsyncClient(base_url=sandbox_url, trust_env=False),
+        neighbours=neighbours,
+        kafka=kafka,
+        urls=urls,
+        system=Database(urls.system, pool_size=2),
+        settings=wired,
+    )

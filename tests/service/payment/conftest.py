@@ -127,43 +127,11 @@ async def a_till(
     clients: list[httpx2.AsyncClient] = []
 
     async def make(*, payer: str = "hold", **settings: Any) -> Till:
-        urls = await service_database("payment")
-        neighbours = Neighbours()
-        gateway_url = await served(neighbours.app)
-        neighbours.tokens = TokenIssuer(gateway_url)
-        port = a_free_port()
-        sandbox_settings = SandboxSettings(
-            sandbox_file=tmp_path / "sandbox.sqlite3",
-            callback_url=f"http://127.0.0.1:{port}/callbacks/payment-platform",
+        till = await open_till(
+            await service_database("payment"), Kafka(kafka_bootstrap, kafka_prefix), served, tmp_path, settings
         )
-        sandbox_url = await served(create_sandbox(sandbox_settings))
-        wired = Settings(
-            database_api_url=urls.api,
-            database_system_url=urls.system,
-            kafka_bootstrap=kafka_bootstrap,
-            kafka_prefix=kafka_prefix,
-            gateway_url=gateway_url,
-            service_key_file=a_service_key(tmp_path, "payment"),
-            dossier_url=gateway_url,
-            platform_url=f"{sandbox_url}/payment-platform",
-            platform_partner_code="LGSP-HUB",
-            platform_secret=SECRET,
-            **settings,
-        )
-        app = create_app(wired, jwks=JwksSource.of(neighbours.tokens.jwks))
-        url = await served(app, port)
-        systems.append(Database(urls.system, pool_size=2))
-        clients.extend(httpx2.AsyncClient(base_url=base, trust_env=False, timeout=30) for base in (sandbox_url, url))
-        till = Till(
-            app=app,
-            client=clients[-1],
-            sandbox=clients[-2],
-            neighbours=neighbours,
-            kafka=Kafka(kafka_bootstrap, kafka_prefix),
-            urls=urls,
-            system=systems[-1],
-            settings=wired,
-        )
+        systems.append(till.system)
+        clients.extend((till.client, till.sandbox))
         await till.fault(payer=payer)
         return till
 
@@ -171,3 +139,41 @@ async def a_till(
     for client in clients:
         await client.aclose()
     await asyncio.gather(*(system.close() for system in systems))
+
+
+async def open_till(
+    urls: Urls, kafka: Kafka, served: Callable[..., Awaitable[str]], folder: Path, settings: dict[str, Any]
+) -> Till:
+    """Start the service, the sandbox and the neighbours."""
+    neighbours = Neighbours()
+    gateway_url = await served(neighbours.app)
+    neighbours.tokens = TokenIssuer(gateway_url)
+    port = a_free_port()
+    callback_url = f"http://127.0.0.1:{port}/callbacks/payment-platform"
+    sandbox = create_sandbox(SandboxSettings(sandbox_file=folder / "sandbox.sqlite3", callback_url=callback_url))
+    sandbox_url = await served(sandbox)
+    wired = Settings(
+        database_api_url=urls.api,
+        database_system_url=urls.system,
+        kafka_bootstrap=kafka.bootstrap,
+        kafka_prefix=kafka.prefix,
+        gateway_url=gateway_url,
+        service_key_file=a_service_key(folder, "payment"),
+        dossier_url=gateway_url,
+        platform_url=f"{sandbox_url}/payment-platform",
+        platform_partner_code="LGSP-HUB",
+        platform_secret=SECRET,
+        **settings,
+    )
+    app = create_app(wired, jwks=JwksSource.of(neighbours.tokens.jwks))
+    url = await served(app, port)
+    return Till(
+        app=app,
+        client=httpx2.AsyncClient(base_url=url, trust_env=False, timeout=30),
+        sandbox=httpx2.AsyncClient(base_url=sandbox_url, trust_env=False, timeout=30),
+        neighbours=neighbours,
+        kafka=kafka,
+        urls=urls,
+        system=Database(urls.system, pool_size=2),
+        settings=wired,
+    )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment import platform
-from payment.charge import CallbackNotVerified, Line
+from payment.charge import CallbackNotVerified, Line, Notice
 from payment.platform import Asked, Partner, Payer
 from tests.support.callbacks import CONFIRM, signed
 
@@ -50,7 +50,7 @@ def test_the_receipt_names_every_field_and_adds_up() -> None:
     assert all(isinstance(text, str) for text in texts)
 
 
-def read(body: bytes, partner: Partner = PARTNER) -> platform.Notice:
+def read(body: bytes, partner: Partner = PARTNER) -> Notice:
     return platform.read_confirm(partner, body)[0]
 
 
