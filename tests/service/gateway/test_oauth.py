@@ -185,6 +185,7 @@ def forged(good: str, signing: ECKey) -> dict[str, str]:
     }
 
 
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 async def test_no_forged_token_is_believed(hub: Hub) -> None:
     signing = ECKey.import_key(json.loads(hub.settings.signing_keys_file.read_text())["keys"][0])
     good = await hub.token()
