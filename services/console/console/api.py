@@ -1,11 +1,11 @@
 """The reports as JSON, CSV or XLSX, whichever `Accept` prefers."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
-from console import reporting, spreadsheet
+from console import reporting, spreadsheet, store
 from console.agencies import AgencyNames
 from console.lag import Lag
 from console.report import Period, PeriodInvalid
@@ -51,11 +51,10 @@ async def agencies_report(
     """Dossiers per agency in the period: the columns of the province's appendix 1."""
     kind = _preferred(request.headers.get("accept", ""))
     period = Period(first, to)
-    # Before the tables are read: what is not behind now is surely in them.
-    behind = await lag(request).behind()
+    behind, as_of = await lag(request).behind(), await freshness(request)
     shown = await names(request).within(province, caller)
     async with database(request).reading(caller.agencies) as rx:
-        made = await reporting.of_agencies(rx, period, province, shown, clock.now())
+        made = await reporting.of_agencies(rx, period, province, shown, clock.now(), as_of)
     return _answer(made, behind, kind)
 
 
@@ -71,10 +70,10 @@ async def fees_report(
     """Payments per agency in the period: the columns of the province's appendix 2."""
     kind = _preferred(request.headers.get("accept", ""))
     period = Period(first, to)
-    behind = await lag(request).behind()
+    behind, as_of = await lag(request).behind(), await freshness(request)
     shown = await names(request).within(province, caller)
     async with database(request).reading(caller.agencies) as rx:
-        made = await reporting.of_fees(rx, period, province, shown)
+        made = await reporting.of_fees(rx, period, province, shown, as_of)
     return _answer(made, behind, kind)
 
 
@@ -131,6 +130,15 @@ def lag(request: Request) -> Lag:
     """How far the read model is behind."""
     found: Lag = request.app.state.lag
     return found
+
+
+async def freshness(request: Request) -> datetime | None:
+    """When the newest event taken in was published, whoever's it is. Asked before the tables are read, as the lag:
+    what is said to be in them is.
+    """
+    system: Database = request.app.state.system_database
+    async with system.reading() as rx:
+        return await store.as_of(rx)
 
 
 def names(request: Request) -> AgencyNames:

@@ -29,9 +29,9 @@ async def home(request: Request, operator: SignedIn) -> Response:
     """Where one starts: search by code, and the numbers of the day."""
     today = clock.local_date(clock.now())
     start = Period(today, today).start
+    as_of = await api.freshness(request)
     async with api.database(request).reading(operator.caller.agencies) as rx:
         counts = await store.today(rx, start, clock.now())
-        as_of = await store.as_of(rx)
     return rendering.page(request, "home.html", counts=counts, as_of=as_of, today=today)
 
 
@@ -116,10 +116,11 @@ async def report(
 
 async def _report(request: Request, operator: Operator, kind: Kind, period: Period, province: str | None) -> Report:
     names = await api.names(request).within(province, operator.caller)
+    as_of = await api.freshness(request)
     async with api.database(request).reading(operator.caller.agencies) as rx:
         if kind == "agencies":
-            return await reporting.of_agencies(rx, period, province, names, clock.now())
-        return await reporting.of_fees(rx, period, province, names)
+            return await reporting.of_agencies(rx, period, province, names, clock.now(), as_of)
+        return await reporting.of_fees(rx, period, province, names, as_of)
 
 
 async def _behind(request: Request) -> int | None:

@@ -23,13 +23,7 @@ _PREFIX, _SUFFIX = "vn.lgsp.", ".v1"
 
 async def dossiers(tx: Transaction, events: Sequence[Event]) -> None:
     """`lgsp.dossier`: the whole public state, and what changed it."""
-    await store.put_dossiers(
-        tx,
-        [
-            {**event.data, "resolved_at": event.data["change"]["at"] if noun(event.type) in _RESOLVING else None}
-            for event in events
-        ],
-    )
+    await store.put_dossiers(tx, [_state(event) for event in events])
     await store.add_hops(tx, [_dossier_hop(event) for event in events])
 
 
@@ -70,6 +64,16 @@ def agency_of(dossier_code: str) -> str:
 def _with_agency(data: dict[str, Any], subject: str = "") -> dict[str, Any]:
     code = data.get("dossier_code") or subject
     return {"agency_code": agency_of(code), **data, "dossier_code": code}
+
+
+def _state(event: Event) -> dict[str, Any]:
+    at, kind = event.data["change"]["at"], noun(event.type)
+    # A fact moves no due time; if it tells a new one, the event that moved it is still to come: not known since when.
+    return {
+        **event.data,
+        "due_since": "infinity" if kind in _FACTS else at,
+        "resolved_at": at if kind in _RESOLVING else None,
+    }
 
 
 def _dossier_hop(event: Event) -> dict[str, Any]:

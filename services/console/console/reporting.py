@@ -23,7 +23,12 @@ class Report:
 
 
 async def of_agencies(
-    rx: Reading, period: Period, province: str | None, names: Mapping[str, str], present: datetime
+    rx: Reading,
+    period: Period,
+    province: str | None,
+    names: Mapping[str, str],
+    present: datetime,
+    as_of: datetime | None,
 ) -> Report:
     """Appendix 1 of the period: dossiers received, resolved, in progress, and the rates."""
     dossiers = await store.agency_counts(rx, province, period.start, period.end, present, report.FROM_REGISTER)
@@ -33,15 +38,17 @@ async def of_agencies(
         counted.setdefault(row["agency_code"], {}).update(row)
     counts = {code: Counts(**_only(Counts, row)) for code, row in counted.items()}
     items, total = report.dossier_table(counts, names)
-    return Report("agencies", report.DOSSIER_COLUMNS, period, items, total, await store.as_of(rx))
+    return Report("agencies", report.DOSSIER_COLUMNS, period, items, total, as_of)
 
 
-async def of_fees(rx: Reading, period: Period, province: str | None, names: Mapping[str, str]) -> Report:
+async def of_fees(
+    rx: Reading, period: Period, province: str | None, names: Mapping[str, str], as_of: datetime | None
+) -> Report:
     """Appendix 2 of the period: what was paid online and at the counter."""
     sums = await store.fee_sums(rx, province, period.start, period.end)
     fees = {row["agency_code"]: Fees(**_only(Fees, row)) for row in sums}
     items, total = report.fee_table(fees, names)
-    return Report("fees", report.FEE_COLUMNS, period, items, total, await store.as_of(rx))
+    return Report("fees", report.FEE_COLUMNS, period, items, total, as_of)
 
 
 def _only(kind: type[Counts | Fees], row: Mapping[str, Any]) -> dict[str, int]:

@@ -9,19 +9,22 @@ from shared.db import Reading, Transaction
 
 _PUT_DOSSIERS = """
 INSERT INTO dossier (code, agency_code, procedure_code, channel, status_code, version, submitted_at, received_at,
-  due_at, finished_at, returned_at, resolved_at, identity_outcome, due_vnd, paid_vnd, is_digitised,
+  due_at, due_since, finished_at, returned_at, resolved_at, identity_outcome, due_vnd, paid_vnd, is_digitised,
   has_electronic_result)
 SELECT code, agency_code, procedure_code, channel, status_code, version, submitted_at, received_at,
-  due_at, finished_at, returned_at, resolved_at, identity_outcome, (payments->>'due_vnd')::bigint,
+  due_at, due_since, finished_at, returned_at, resolved_at, identity_outcome, (payments->>'due_vnd')::bigint,
   (payments->>'paid_vnd')::bigint, digitised, electronic_result
 FROM jsonb_to_recordset($1::jsonb) AS new (code text, agency_code text, procedure_code text, channel text,
   status_code smallint, version int, submitted_at timestamptz, received_at timestamptz, due_at timestamptz,
-  finished_at timestamptz, returned_at timestamptz, resolved_at timestamptz, identity_outcome text, payments jsonb,
-  digitised boolean, electronic_result boolean)
+  due_since timestamptz, finished_at timestamptz, returned_at timestamptz, resolved_at timestamptz,
+  identity_outcome text, payments jsonb, digitised boolean, electronic_result boolean)
 ORDER BY code
 ON CONFLICT (code) DO UPDATE SET
   status_code = EXCLUDED.status_code, version = EXCLUDED.version, received_at = EXCLUDED.received_at,
-  due_at = EXCLUDED.due_at, finished_at = EXCLUDED.finished_at, returned_at = EXCLUDED.returned_at,
+  due_at = EXCLUDED.due_at,
+  due_since = CASE WHEN EXCLUDED.due_at IS DISTINCT FROM dossier.due_at THEN EXCLUDED.due_since
+              ELSE dossier.due_since END,
+  finished_at = EXCLUDED.finished_at, returned_at = EXCLUDED.returned_at,
   resolved_at = coalesce(dossier.resolved_at, EXCLUDED.resolved_at), identity_outcome = EXCLUDED.identity_outcome,
   due_vnd = EXCLUDED.due_vnd, paid_vnd = EXCLUDED.paid_vnd, is_digitised = EXCLUDED.is_digitised,
   has_electronic_result = EXCLUDED.has_electronic_result
@@ -71,7 +74,7 @@ WITH counted AS (
     d.received_at >= :start AS is_new,
     coalesce(d.resolved_at < :end, false) AS is_resolved,
     d.resolved_at > d.due_at AS is_late,
-    CASE WHEN d.resolved_at < :end THEN NULL ELSE (
+    CASE WHEN d.resolved_at < :end THEN NULL WHEN d.due_since < :end THEN d.due_at ELSE (
       SELECT h.due_at FROM hop h
       WHERE h.dossier_code = d.code AND h.topic = 'lgsp.dossier' AND NOT h.is_fact AND h.at < :end
       ORDER BY h.version DESC LIMIT 1) END AS due_then
