@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import orjson
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -65,37 +64,36 @@ async def test_a_hundred_copies_at_once_have_one_effect(a_till: TillMaker) -> No
     assert len(await till.told()) == 1
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        a_genuine(secret="WRONG"),
-        a_genuine(MaDoiTac="OTHER"),
-        orjson.dumps(orjson.loads(a_genuine()) | {"SoTien": 1}),
-        orjson.dumps(orjson.loads(a_genuine()) | {"MaThamChieu": "dvcother"}),
-        orjson.dumps(orjson.loads(a_genuine(MaLoi="24")) | {"MaLoi": "00"}),
-        orjson.dumps(orjson.loads(a_genuine()) | {"ThoiGianGD": "20200101000000"}),
-        orjson.dumps(orjson.loads(a_genuine()) | {"ThoiGianGD": "20990101000000"}),
-        a_genuine()[:100],
-        b"",
-        b"[]",
-        b'{"MaXacThuc":"\\u0000"}',
-        b"<xml/>",
-    ],
-    ids=["key", "partner", "amount", "reference", "outcome", "old", "future", "cut", "empty", "list", "nul", "xml"],
-)
-async def test_a_forgery_changes_nothing_and_learns_nothing(a_till: TillMaker, body: bytes) -> None:
+FORGERIES = {
+    "key": a_genuine(secret="WRONG"),
+    "partner": a_genuine(MaDoiTac="OTHER"),
+    "amount": orjson.dumps(orjson.loads(a_genuine()) | {"SoTien": 1}),
+    "reference": orjson.dumps(orjson.loads(a_genuine()) | {"MaThamChieu": "dvcother"}),
+    "outcome": orjson.dumps(orjson.loads(a_genuine(MaLoi="24")) | {"MaLoi": "00"}),
+    "old": orjson.dumps(orjson.loads(a_genuine()) | {"ThoiGianGD": "20200101000000"}),
+    "future": orjson.dumps(orjson.loads(a_genuine()) | {"ThoiGianGD": "20990101000000"}),
+    "cut": a_genuine()[:100],
+    "empty": b"",
+    "list": b"[]",
+    "nul": b'{"MaXacThuc":"\\u0000"}',
+    "xml": b"<xml/>",
+}
+
+
+async def test_a_forgery_changes_nothing_and_learns_nothing(a_till: TillMaker) -> None:
     till = await a_till()
     await a_charge(till)
-    response = await till.callback(body)
-    assert response.status_code == 400
-    assert response.headers["content-type"] == "application/problem+json"
-    assert response.json() == {
-        "type": "urn:lgsp:problem:callback_not_verified",
-        "title": "The callback cannot be verified",
-        "status": 400,
-        "detail": "The callback cannot be verified",
-        "code": "callback_not_verified",
-    }
+    for name, body in FORGERIES.items():
+        response = await till.callback(body)
+        assert response.status_code == 400, name
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json() == {
+            "type": "urn:lgsp:problem:callback_not_verified",
+            "title": "The callback cannot be verified",
+            "status": 400,
+            "detail": "The callback cannot be verified",
+            "code": "callback_not_verified",
+        }
     assert (await till.charge())["state"] == "pending"
     assert await till.told() == await till.rows("SELECT * FROM notice") == await till.rows("SELECT * FROM ledger") == []
 
