@@ -139,7 +139,7 @@ async def get_status(request: Request, rx: InReading, _caller: Reader) -> Status
 @router.get("/dossiers")
 async def list_dossiers(
     rx: InReading,
-    _caller: Reader,
+    caller: Reader,
     state: State | None = None,
     agency: Annotated[str | None, Query(max_length=35)] = None,
     cursor: str | None = None,
@@ -148,7 +148,10 @@ async def list_dossiers(
     """In the order of their codes; `agency` covers its sub-agencies."""
     place = web.decode_cursor(cursor, 1)
     after = str(place[0]) if place else None
-    rows = await operating.listed(rx, _DESTINATION, state=state, agency=agency, after=after, limit=limit)
+    covers_all = "*" in caller.agencies
+    rows = await operating.listed(
+        rx, _DESTINATION, state=state, agency=agency, after=after, limit=limit, covers_all=covers_all
+    )
     page = rows[:limit]
     more = web.encode_cursor(page[-1]["code"]) if len(rows) > limit else None
     return Dossiers(items=[Dossier(**row) for row in page], next_cursor=more)

@@ -53,14 +53,23 @@ async def status(rx: Reading, destination: str) -> dict[str, Any]:
 
 
 async def listed(
-    rx: Reading, destination: str, *, state: State | None, agency: str | None, after: str | None, limit: int
+    rx: Reading,
+    destination: str,
+    *,
+    state: State | None,
+    agency: str | None,
+    after: str | None,
+    limit: int,
+    covers_all: bool,
 ) -> list[Mapping[str, Any]]:
     """Dossiers in the order of their codes, one more than `limit` when there are more."""
     is_held = await status_store.hold_of(rx, destination) is not None
     if (state is State.HELD and not is_held) or (state is State.PENDING and is_held):
         return []
     stored = State.PENDING if state is State.HELD else state
-    return await status_store.listed(rx, destination, stored, agency, after, limit + 1, is_held=is_held)
+    return await status_store.listed(
+        rx, destination, stored, agency, after, limit + 1, is_held=is_held, covers_all=covers_all
+    )
 
 
 async def one(rx: Reading, destination: str, code: str) -> dict[str, Any]:

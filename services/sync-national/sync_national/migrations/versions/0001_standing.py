@@ -37,7 +37,7 @@ CREATE TABLE standing (
   changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (destination, dossier_code)) WITH (fillfactor = 80);
 CREATE INDEX standing_due ON standing (destination, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX standing_open ON standing (destination, state, dossier_code) WHERE state <> 'synced';
+CREATE INDEX standing_open ON standing (destination, agency_code, state, dossier_code) WHERE state <> 'synced';
 CREATE INDEX standing_agency ON standing (destination, agency_code, dossier_code);
 CREATE INDEX standing_oldest ON standing (destination, agency_code, unsynced_since)
   WHERE unsynced_since IS NOT NULL;
