@@ -17,6 +17,7 @@ from deploy.local import topics
 from deploy.local.databases import Urls
 from tests.support import apps, loopback, servers
 from tests.support.database import Templates
+from tests.support.stack import Stack, a_stack
 from tests.support.tokens import TokenIssuer
 
 # A developer's own settings must not reach the services under test; `servers` has taken out where the servers are.
@@ -32,6 +33,23 @@ def pytest_configure() -> None:
     # How long an example takes says more about the machine's load than about our code.
     settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("hub")
+
+
+# A folder's tests run together, and those that need the whole stack last: it then runs beside no other.
+_ORDER = ("unit", "contract", "service", "chaos", "e2e", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cheap tests first."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: _ORDER.index(item.path.relative_to(here).parts[0]))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole local stack, for real."""
+    with a_stack() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

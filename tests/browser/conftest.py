@@ -1,20 +1,9 @@
-"""A whole local stack of this session's own, and Chromium with its ears open.
-
-The stack is the one `make up` starts, on free ports and in a temporary folder. Chromium is Debian's (`make setup`
+"""Chromium with its ears open, in front of the session's stack. It is Debian's (`make setup`
 installs it); a test fails for any message on its console and any violation of the pages' security policy.
 """
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -24,55 +13,6 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-UP_SECONDS = 240
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """Where the stack is, and who may use it."""
-
-    gateway: str
-    sandbox: str
-    clients: dict[str, Any]
-    operator: dict[str, str]
-
-    def headers(self, name: str) -> dict[str, str]:
-        """A fresh token of one of the local clients."""
-        client = self.clients[name]
-        form = {"grant_type": "client_credentials", "scope": client["scope"]}
-        answer = httpx2.post(
-            f"{self.gateway}/oauth/token",
-            data=form,
-            auth=(client["client_id"], client["client_secret"]),
-            trust_env=False,
-            timeout=10,
-        )
-        return {"authorization": f"Bearer {answer.json()['access_token']}"}
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """The services for real."""
-    with tempfile.TemporaryDirectory(prefix="lgsp-browser-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        _stack("up", name, "--free-ports")
-        try:
-            folder = Path(name)
-            places = json.loads((folder / "stack.json").read_text())
-            clients = json.loads((folder / "clients.json").read_text())
-            operator = json.loads((folder / "operators.json").read_text())
-            yield Stack(places["gateway"], places["sandbox"], clients, operator)
-        finally:
-            _stack("down", name)
-
-
-def _stack(verb: str, folder: str, *options: str) -> None:
-    # Servers of its own, whatever the caller's environment names: it makes databases under the services' names.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
-    command = [sys.executable, "-m", "deploy.local", verb, "--dir", folder, *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=UP_SECONDS, check=False)
-    if done.returncode and verb == "up":
-        raise RuntimeError(f"the stack did not come up: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from .conftest import Stack
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
 
