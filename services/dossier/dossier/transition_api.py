@@ -116,14 +116,17 @@ async def transit(
         raise IdempotencyKeyReused from None
     if isinstance(result, HubError):
         raise result
-    headers = {idempotency.REPLAYED: "true"} if result.is_replay else {}
-    return Response(result.body, 200, headers, "application/json")
+    if result.first is not None:
+        return Response(result.first, 200, {idempotency.REPLAYED: "true"}, "application/json")
+    return Response(strict_json.dumps(result.answer), media_type="application/json")
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    body: str
-    is_replay: bool
+    """An action taken now (its answer), or one taken before (the text that was answered then)."""
+
+    answer: dict[str, Any] | None = None
+    first: str | None = None
 
 
 async def _in_groups(request: Request, caller: Caller, asked: Sequence[_Asked]) -> list[dict[str, Any]]:
@@ -168,11 +171,11 @@ async def _act(
         if isinstance(result, Refused):
             results.append(result.error)
         elif isinstance(result, Step):
-            body = answer(result)
-            results.append(_Done(body, False))
+            told = answer(result)
+            results.append(_Done(told))
             if it.key is not None and it.sha is not None:
-                bodies[it.key] = body
-                kept.append((it.key, it.sha, body))
+                bodies[it.key] = strict_json.dumps(told).decode()
+                kept.append((it.key, it.sha, bodies[it.key]))
         else:
             results.append(_repeated(it, first, bodies))
     await keep_answers(tx, caller.client_id, kept)
@@ -186,7 +189,7 @@ def _repeated(it: _Asked, first: dict[str, str | None], bodies: dict[str, str]) 
         return IdempotencyKeyReused()
     if it.key not in bodies:
         return RequestInProgress("An earlier line with this key was refused; send it again", retry_after_seconds=1)
-    return _Done(bodies[it.key], True)
+    return _Done(first=bodies[it.key])
 
 
 def _line(line: bytes, caller: Caller, exchange_id: str | None) -> _Asked | dict[str, Any]:
@@ -199,32 +202,32 @@ def _line(line: bytes, caller: Caller, exchange_id: str | None) -> _Asked | dict
     return _Asked(wanted, key, None if key is None else _sha("batch", line))
 
 
-def _record(step: Step) -> str:
-    return strict_json.dumps(view.public_record(step.after)).decode()
+def _record(step: Step) -> dict[str, Any]:
+    return view.public_record(step.after)
 
 
-def _line_answer(step: Step) -> str:
+def _line_answer(step: Step) -> dict[str, Any]:
     after = step.after
-    answer = {
+    return {
         "status": 200,
         "code": after.code,
         "dossier_status": STATUS_NAMES[after.status],
         "version": after.version,
         "due_at": after.due_at,
     }
-    return strict_json.dumps(answer).decode()
 
 
 def _line_result(result: _Done | HubError) -> dict[str, Any]:
     if isinstance(result, HubError):
         return ndjson.refusal(result)
-    answer: dict[str, Any] = strict_json.loads(result.body.encode())
-    if result.is_replay:
-        # The key may have been used on the single route, whose answer is the dossier itself.
-        names = ("code", "dossier_status", "version", "due_at")
-        kept: dict[str, Any] = {name: answer[name] for name in names if name in answer}
-        return {"status": 200, **kept, "replayed": True}
-    return answer
+    if result.first is None:
+        assert result.answer is not None
+        return result.answer
+    first: dict[str, Any] = strict_json.loads(result.first.encode())
+    # The key may have been used on the single route, whose answer is the dossier itself.
+    names = ("code", "dossier_status", "version", "due_at")
+    kept: dict[str, Any] = {name: first[name] for name in names if name in first}
+    return {"status": 200, **kept, "replayed": True}
 
 
 def _sha(place: str, body: bytes) -> str:
