@@ -2,7 +2,7 @@
 
 | what comes                         | what happens                                                         |
 |------------------------------------|----------------------------------------------------------------------|
-| a batch of one partition           | one transaction: inbox, handler, parking; then its offset is committed |
+| a batch of one partition           | one transaction: inbox, handler, parking; its offset committed after |
 | not an event                       | parked as poison at once                                             |
 | the handler returns `Park`         | parked with reason and owner; later ones of the dossier behind it    |
 | PostgreSQL away, deadlock          | rolled back, the same batch again                                    |
@@ -13,7 +13,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +31,8 @@ from shared.kafka import Kafka
 from shared.telemetry import COUNTERS, GAUGES, log
 
 MAX_RECORDS = 500
+LANES = 4
+"""Partitions taken in at the same time: their transactions share PostgreSQL's flushes."""
 TRIES = 5
 MAX_BUGS, BUG_WINDOW_SECONDS = 20, 300.0
 
@@ -55,6 +57,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._group = kafka.group(service, topic)
         self._handler = handler
         self._busy = asyncio.Lock()
+        self._lanes = asyncio.Semaphore(LANES)
         self._bugs: deque[float] = deque()
         self._consumer: Any = None
         self._task: asyncio.Task[None] | None = None
@@ -115,34 +118,46 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     async def _read(self) -> None:
         while True:
             batches = await self._consumer.getmany(timeout_ms=500, max_records=MAX_RECORDS)
-            for partition, records in batches.items():
-                async with self._busy:
-                    if partition not in self._consumer.assignment():
-                        continue  # given up meanwhile; its new owner starts from the committed offset
-                    await self._take(partition, records)
+            async with self._busy:
+                # What was given up meanwhile is left to its new owner, who starts from the committed offset.
+                own = {it: records for it, records in batches.items() if it in self._consumer.assignment()}
+                await self._take_all(own)
 
-    async def _take(self, partition: Any, records: Sequence[Any]) -> None:
-        try:
-            await self._apply(records)
-        except HubError as fault:  # only what passes by itself comes up to here: the database is away
-            log.warning("reader_waits", topic=self.topic, fault=fault.internal or fault.message)
-            self._consumer.seek(partition, records[0].offset)
-            await asyncio.sleep(0.5)
-            return
-        crashpoint("reader.after_effect")
+    async def _take_all(self, batches: Mapping[Any, Sequence[Any]]) -> None:
+        """Every partition's batch in a transaction of its own, a few at the same time; then their offsets together."""
+        outcomes = await asyncio.gather(*(self._take(*batch) for batch in batches.items()), return_exceptions=True)
+        offsets = {it: outcome for it, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, int)}
+        if offsets:
+            crashpoint("reader.after_effect")
+            try:
+                await self._consumer.commit(offsets)
+            except (CommitFailedError, IllegalStateError) as fault:
+                # A partition was taken away in between: its new owner reads the batch again and drops the repeats.
+                log.info("reader_offsets_not_committed", topic=self.topic, fault=repr(fault))
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _take(self, partition: Any, records: Sequence[Any]) -> int | None:
+        """Apply one batch; the offset to commit, or None when it must come again."""
+        async with self._lanes:
+            try:
+                await self._apply(records)
+            except HubError as fault:  # only what passes by itself comes up to here: the database is away
+                log.warning("reader_waits", topic=self.topic, fault=fault.internal or fault.message)
+                self._consumer.seek(partition, records[0].offset)
+                await asyncio.sleep(0.5)
+                return None
         COUNTERS.events_read.labels(self.topic).inc(len(records))
-        try:
-            await self._consumer.commit({partition: records[-1].offset + 1})
-        except (CommitFailedError, IllegalStateError) as fault:
-            # The partition was taken away in between: its new owner reads the batch again and drops the repeats.
-            log.info("reader_offset_not_committed", topic=self.topic, fault=repr(fault))
+        last: int = records[-1].offset
+        return last + 1
 
     async def _apply(self, records: Sequence[Any], tries: int = 1) -> None:
         try:
             await self._in_one_transaction(records)
-        except (HubError, asyncio.CancelledError):
-            raise
         except Exception as fault:
+            if isinstance(fault, HubError) and fault.retryable:
+                raise
             if _is_deadlock(fault):
                 await asyncio.sleep(0.02 * tries)
                 await self._apply(records, tries + 1)

@@ -134,7 +134,7 @@ def create(
     return app
 
 
-def serve(app: FastAPI, settings: HubSettings, **options: Any) -> None:
+def serve(app: ASGIApp, settings: HubSettings, **options: Any) -> None:
     """Run until told to stop."""
     telemetry.start_logging(settings.log_level)
     crashpoint.arm(settings.crash)

@@ -12,6 +12,7 @@ from deploy.local.databases import Urls
 from shared import inbox, outbox
 from shared.clock import now
 from shared.db import Database, Transaction
+from shared.errors import NotFound
 from shared.events import Event, new_event
 from shared.inbox import Handler, Park
 from shared.kafka import Kafka
@@ -48,7 +49,7 @@ async def note(tx: Transaction, batch: Sequence[Event]) -> Sequence[Park]:
     for event in batch:
         text = event.data["text"]
         if text.startswith("bug"):
-            raise ZeroDivisionError
+            raise NotFound if "rule" in text else ZeroDivisionError
         if text.startswith("park"):
             parks.append(Park(event, "refused", "partner"))
         elif text.startswith("wait"):
@@ -203,6 +204,18 @@ async def test_a_bug_is_found_by_halving_and_parked_as_ours(database: Database, 
         assert row is not None
         assert (row["owner"], row["reason"]) == ("hub", "ZeroDivisionError")
         assert not reader.stopped
+
+
+async def test_a_rules_refusal_that_escapes_a_handler_is_a_bug_too(database: Database, kafka: Kafka) -> None:
+    async with running(database, kafka):
+        await publish(database, an_event("k", "bug in a rule"), an_event("other", "passes"))
+        await noted(database, ["passes"])
+
+        async def is_parked() -> bool:
+            async with database.reading() as rx:
+                return bool(await rx.value("SELECT count(*) = 1 FROM parked WHERE owner = 'hub'"))
+
+        await until(is_parked)
 
 
 async def test_too_many_bugs_stop_the_reader(database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
