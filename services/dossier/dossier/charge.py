@@ -72,9 +72,7 @@ def with_link(charges: Charges, payment_id: str, payment_url: str, amount_vnd: i
     return _changed(charges, index, payment_id=payment_id, payment_url=payment_url, state="open")
 
 
-def with_outcome(
-    charges: Charges, payment_id: str, request_version: int | None, state: ChargeState
-) -> Charges:
+def with_outcome(charges: Charges, payment_id: str, request_version: int | None, state: ChargeState) -> Charges:
     """A payment failed, expired or went to review: its charge stays open, without a link that works."""
     index = _of_request(charges, request_version)
     index = _known(charges, payment_id) if index is None else index

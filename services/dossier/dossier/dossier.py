@@ -96,9 +96,7 @@ _HUB = frozenset({"hub"})
 _WHY, _FEES, _NEW_DUE_AT, _RESULT = (_needs(it) for it in ("reason", "fees", "new_due_at", "result"))
 
 
-def _arrow(
-    action: str, event: str, sources: set[int], target: int, roles: frozenset[str], *guards: Guard
-) -> Arrow:
+def _arrow(action: str, event: str, sources: set[int], target: int, roles: frozenset[str], *guards: Guard) -> Arrow:
     return Arrow(action, event, frozenset(sources), target, roles, guards)
 
 

@@ -27,8 +27,7 @@ def identity_recorded(
     """The register's answer; an older check than the known one changes nothing."""
     known = dossier.identity
     if known is not None and (
-        known["verification_id"] == verification_id
-        or datetime.fromisoformat(known["checked_at"]) > checked_at
+        known["verification_id"] == verification_id or datetime.fromisoformat(known["checked_at"]) > checked_at
     ):
         return []
     identity: dict[str, Any] = {
@@ -41,13 +40,9 @@ def identity_recorded(
     return [_fact(dossier, after, "identity_recorded", checked_at)]
 
 
-def link_ready(
-    dossier: Dossier, payment_id: str, payment_url: str, amount_vnd: int, at: datetime
-) -> list[Step]:
+def link_ready(dossier: Dossier, payment_id: str, payment_url: str, amount_vnd: int, at: datetime) -> list[Step]:
     """The platform gave the address to pay at."""
-    return _charges_changed(
-        dossier, charge.with_link(dossier.charges, payment_id, payment_url, amount_vnd), at
-    )
+    return _charges_changed(dossier, charge.with_link(dossier.charges, payment_id, payment_url, amount_vnd), at)
 
 
 def payment_outcome(
@@ -72,9 +67,7 @@ def payment_recorded(dossier: Dossier, payment: Payment) -> list[Step]:
 def _settled(paid: Dossier, at: datetime) -> Step:
     assert paid.back_to is not None
     version = paid.version + 1
-    after = replace(
-        paid, status=paid.back_to, back_to=None, version=version, transition_version=version, last_at=at
-    )
+    after = replace(paid, status=paid.back_to, back_to=None, version=version, transition_version=version, last_at=at)
     return Step(after, "settle", "settled", paid.status, at, paid.due_at, True)
 
 
@@ -85,6 +78,4 @@ def _charges_changed(dossier: Dossier, charges: Charges, at: datetime) -> list[S
 
 
 def _fact(before: Dossier, after: Dossier, name: str, at: datetime) -> Step:
-    return Step(
-        replace(after, version=before.version + 1), name, name, before.status, at, before.due_at, False
-    )
+    return Step(replace(after, version=before.version + 1), name, name, before.status, at, before.due_at, False)
