@@ -14,10 +14,13 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from time import monotonic, perf_counter
 from urllib.parse import parse_qs
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import FastAPI
+from prometheus_client import Histogram
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway import body as bodies
 from gateway import header
@@ -86,13 +89,13 @@ class Forwarding:
 class Front:
     """The ASGI layer."""
 
-    def __init__(self, app: ASGIApp, forwarding: Forwarding) -> None:
-        self._own_routes = app
+    def __init__(self, own_routes: FastAPI, forwarding: Forwarding) -> None:
+        self.own_routes = own_routes
         self._to = forwarding
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._own_routes(scope, receive, send)
+            await self.own_routes(scope, receive, send)
             return
         path = scope["raw_path"].decode("ascii", "replace") if "raw_path" in scope else scope["path"]
         try:
@@ -101,7 +104,7 @@ class Front:
             await _send(send, _problem(refusal), new_id())
             return
         if not match.route.is_recorded and match.route.service == "gateway":
-            await self._own_routes(scope, receive, send)
+            await self.own_routes(scope, receive, send)
             return
         try:
             await self._exchange(scope, receive, send, match, path)
@@ -128,9 +131,7 @@ class Front:
                 await _send(send, answer, call.exchange_id)
                 return
         await self._conclude(call, answer, send)
-        HISTOGRAMS.request_seconds.labels(match.route.method, match.route.template, str(answer.status)).observe(
-            perf_counter() - started
-        )
+        _observed(match.route.method, match.route.template, answer.status).observe(perf_counter() - started)
 
     async def _admit(self, call: Call) -> None:
         route = call.match.route
@@ -194,7 +195,7 @@ class Front:
                 pieces.append(message.get("body", b""))
 
         scope[CALL] = call
-        await self._own_routes(scope, replay, hold)
+        await self.own_routes(scope, replay, hold)
         answer.body = b"".join(pieces)
         call.dossier_codes = call.dossier_codes or _concerned(call, answer, body)
         return answer
@@ -217,6 +218,11 @@ class Front:
         digest = await _stream(send, answer, answer.rest, call.exchange_id)
         closing = replace(exchange, kind="closing", response_sha256=digest, answered_at=clock.now())
         await self._to.recorder.record(closing)
+
+
+@lru_cache(maxsize=2048)
+def _observed(method: str, template: str, status: int) -> Histogram:
+    return HISTOGRAMS.request_seconds.labels(method, template, str(status))  # type: ignore[no-any-return]
 
 
 def _exchange(call: Call, answer: Answer) -> Exchange:

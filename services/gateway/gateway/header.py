@@ -1,9 +1,10 @@
 """Which headers cross the gateway, and what it adds. Rules only; names are lower-case bytes as ASGI gives them."""
 
+import random
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote
 
 from shared.errors import BadRequest, HubError
@@ -38,6 +39,8 @@ _FORGED = (b"x-forwarded-", b"x-user-", b"hub-")
 """What services take from the gateway only. `Hub-Purpose` is the caller's own word."""
 
 _TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})")
+_random_bits = random.getrandbits
+"""Trace ids need to differ, not to be secret: no system call for them."""
 _NO_TRACE = b"0" * 32
 PURPOSE_CHARACTERS = 500
 
@@ -81,17 +84,26 @@ def incoming(headers: Iterable[tuple[bytes, bytes]]) -> Incoming:
             listed = {token.strip().lower() for token in _text(value).split(",")}
         elif name == b"content-encoding" and value.lower() not in (b"", b"identity"):
             raise UnsupportedMediaType
-        if not _stays_out(name):
-            found.kept.append((name.decode("ascii"), _text(value)))
+        kept = _name_inside(name)
+        if kept is not None:
+            found.kept.append((kept, _text(value)))
     if listed - {"keep-alive", "close"}:
         found.kept = [pair for pair in found.kept if pair[0] not in listed]
     return found
 
 
-def _stays_out(name: bytes) -> bool:
-    if name in _NEVER_IN or b"_" in name:
-        return True
-    return name.startswith(_FORGED) and name != b"hub-purpose"
+@lru_cache(maxsize=512)
+def _name_inside(name: bytes) -> str | None:
+    """What a header is called behind the gateway; None when it stays outside."""
+    forged = name.startswith(_FORGED) and name != b"hub-purpose"
+    return None if name in _NEVER_IN or b"_" in name or forged else name.decode("ascii")
+
+
+@lru_cache(maxsize=512)
+def _name_outside(name: bytes) -> bytes | None:
+    """What a service's header is called for the caller; None when it stays inside."""
+    lowered = name.lower()
+    return None if lowered in _NEVER_OUT else lowered
 
 
 def _length(value: bytes) -> int:
@@ -110,15 +122,15 @@ def _text(value: bytes) -> str:
 
 def outgoing(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """A service's answer headers as the caller gets them."""
-    return [(name.lower(), value) for name, value in headers if name.lower() not in _NEVER_OUT]
+    return [(outside, value) for name, value in headers if (outside := _name_outside(name)) is not None]
 
 
 def traced(traceparent: bytes) -> str:
     """The `traceparent` of our hop (W3C Trace Context): the caller's trace if valid, else a new one."""
     known = _TRACEPARENT.fullmatch(traceparent)
     if known and known[1] != _NO_TRACE:
-        return f"00-{known[1].decode()}-{secrets.token_hex(8)}-{known[2].decode()}"
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+        return f"00-{known[1].decode()}-{_random_bits(64):016x}-{known[2].decode()}"
+    return f"00-{_random_bits(128):032x}-{_random_bits(64):016x}-01"
 
 
 def purpose_text(purpose: str | None) -> str | None:

@@ -24,8 +24,8 @@ from shared.db import Database
 from shared.service import Runtime
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The gateway: its own routes inside, the forwarding layer around them."""
+def create_app(settings: Settings) -> Front:
+    """The gateway: its own routes inside, the forwarding layer around them (and outside of the framework)."""
     signer = Keys.from_file(settings.signing_keys_file, settings.gateway_url)
     runtime = Runtime("gateway", settings, jwks=JwksSource.of(signer.public()))
     recorder = Recorder(settings.database_system_url.get_secret_value())
@@ -58,8 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = service.create("gateway", routers, opening)
     # The framework's own /openapi.json would stand before ours, which is the union of all services.
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "name", "") != "openapi"]
-    app.add_middleware(Front, forwarding=_forwarding(settings, runtime, recorder, revocations, upstreams))
-    return app
+    return Front(app, _forwarding(settings, runtime, recorder, revocations, upstreams))
 
 
 def _forwarding(
@@ -88,7 +87,8 @@ def _forwarding(
 def serve(settings: Settings) -> None:
     """Run until told to stop."""
     protocol = hardened(settings.header_deadline_seconds, settings.connections_per_address)
-    service.serve(create_app(settings), settings, http=protocol)
+    # What a caller says of proxies before us is never believed; what serves is nobody's business.
+    service.serve(create_app(settings), settings, http=protocol, proxy_headers=False, server_header=False)
 
 
 def _upstreams(settings: Settings) -> dict[str, Upstream]:

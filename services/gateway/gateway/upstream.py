@@ -12,6 +12,7 @@ A caller repeats with its idempotency key; the gateway itself repeats nothing.
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -100,7 +101,7 @@ class Upstream:
         cap: int,
     ) -> Answer:
         response = await session.request(
-            method, URL(self._base_url + target, encoded=True), headers=headers, data=body, allow_redirects=False
+            method, _url(self._base_url + target), headers=headers, data=body, allow_redirects=False
         )
         answer = Answer(response.status, list(response.raw_headers), b"")
         length = response.content_length
@@ -139,3 +140,9 @@ class Upstream:
         if isinstance(fault, aiohttp.ClientError):
             return UpstreamInvalid(f"{self.name} did not answer HTTP", internal=repr(fault), outcome_unknown=True)
         return fault
+
+
+@lru_cache(maxsize=1024)
+def _url(text: str) -> URL:
+    """Parsed once; batches and intake go to the same few addresses."""
+    return URL(text, encoded=True)

@@ -24,6 +24,7 @@ from joserfc.jwk import ECKey
 from deploy.local.databases import Urls
 from deploy.local.ports import a_free_port
 from gateway import bootstrapping
+from gateway.forwarding import Front
 from gateway.main import create_app
 from gateway.protocol import hardened
 from gateway.settings import Settings
@@ -88,7 +89,6 @@ class Hub:
     urls: Urls
     clients: dict[str, Any]
     service_key: ECKey
-    app: FastAPI
     settings: Settings
 
     async def token(self, name: str = "portal", scope: str | None = None) -> str:
@@ -152,11 +152,13 @@ async def bootstrapped(urls: Urls, gateway_url: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def running(app: FastAPI, port: int, settings: Settings) -> AsyncIterator[None]:
+async def running(app: Front, port: int, settings: Settings) -> AsyncIterator[None]:
     """The gateway as `serve` runs it, in this event loop."""
     protocol = hardened(settings.header_deadline_seconds, settings.connections_per_address)
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False, http=protocol)
+        uvicorn.Config(
+            app, host="127.0.0.1", port=port, log_config=None, access_log=False, http=protocol, proxy_headers=False
+        )
     )
     server.capture_signals = _no_signals  # type: ignore[method-assign]  # Ctrl-C is pytest's
     task = asyncio.create_task(server.serve())
@@ -217,7 +219,7 @@ async def a_hub(folder: Path, templates: Templates, bootstrap: str, **more: Any)
         client = await stack.enter_async_context(
             httpx2.AsyncClient(base_url=settings.gateway_url, trust_env=False, timeout=20)
         )
-        yield Hub(settings.gateway_url, client, behind, urls, clients, key, app, settings)
+        yield Hub(settings.gateway_url, client, behind, urls, clients, key, settings)
 
 
 @pytest_asyncio.fixture

@@ -14,8 +14,14 @@ from shared.db import Database
 def bootstrap(folder: Path, urls: Urls) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
-            sys.executable, "-m", "gateway", "bootstrap", "--clients", str(folder / "clients.json"),
-            "--operators", str(folder / "operators.json"),
+            sys.executable,
+            "-m",
+            "gateway",
+            "bootstrap",
+            "--clients",
+            str(folder / "clients.json"),
+            "--operators",
+            str(folder / "operators.json"),
         ],
         capture_output=True,
         text=True,
