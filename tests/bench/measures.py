@@ -1,0 +1,135 @@
+"""The six measures of `make bench`. Each returns one round's numbers; nothing else of the bench runs beside it."""
+
+import asyncio
+import statistics
+import time
+from datetime import datetime
+from typing import Any
+
+from tests.bench.hub import Hub
+
+SINGLE_CLIENTS = 64
+SINGLE_SECONDS = 4.0
+BATCH_CLIENTS = 4
+BATCH_DOSSIERS = 4000
+READ_SECONDS = 4.0
+READ_CLIENTS = 16
+PACES = (100, 1000)
+PACE_SECONDS = 3.0
+READERS = ("console", "payment", "citizen_db_adapter", "sync_national")
+
+
+async def intake_single(hub: Hub) -> dict[str, Any]:
+    """(a) Dossiers a second through the gateway: token, exchange log, validation, one durable transaction each."""
+    return await hub.load("portal", "single", clients=SINGLE_CLIENTS, seconds=SINGLE_SECONDS)
+
+
+async def intake_batch(hub: Hub) -> dict[str, Any]:
+    """(b) The same in batches of 500 lines."""
+    return await hub.load("portal", "batch", clients=BATCH_CLIENTS, count=BATCH_DOSSIERS)
+
+
+async def gateway_overhead(hub: Hub) -> dict[str, Any]:
+    """(d) The same read direct and through the gateway, alone and with 16 clients at once."""
+    code = await hub.value("dossier", "SELECT code FROM dossier WHERE agency_code LIKE 'H08.%' LIMIT 1")
+    read: dict[str, Any] = {"path": f"/v1/dossiers/{code}", "seconds": READ_SECONDS}
+    found: dict[str, Any] = {}
+    for clients in (1, READ_CLIENTS):
+        direct = await hub.load("portal", "read", service="dossier", clients=clients, **read)
+        before = hub.cpu_seconds("gateway")
+        through = await hub.load("portal", "read", clients=clients, **read)
+        used = hub.cpu_seconds("gateway") - before
+        name = "one_client" if clients == 1 else f"{clients}_clients"
+        found[f"{name}_direct_p50_ms"] = direct["p50_ms"]
+        found[f"{name}_through_p50_ms"] = through["p50_ms"]
+        found[f"{name}_overhead_p50_ms"] = round(through["p50_ms"] - direct["p50_ms"], 3)
+        found[f"{name}_direct_per_second"] = direct["per_second"]
+        found[f"{name}_through_per_second"] = through["per_second"]
+        found[f"{name}_gateway_cpu_ms_per_request"] = round(1000 * used / max(1, through["done"]), 3)
+    return found
+
+
+async def event_latency_and_sync_rate(hub: Hub) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(e) From the commit to the readers' effect at 100 and 1,000 events a second; (f) what then waits is pushed.
+
+    The dossiers have no personal ID (nobody asks the register), and synchronisation is on hold while latency is
+    measured: what is measured is the way outbox → relay → Kafka → reader → database. The held dossiers are then
+    released together, and the portal of the sandbox acknowledges them as fast as they come.
+    """
+    await hub.call("operator", "POST", "/v1/sync/hold", {"destination": "dvcqg", "reason": "bench"})
+    latency = {}
+    try:
+        for pace in PACES:
+            latency[f"at_{pace}_per_second"] = await _latency(hub, pace)
+        await _read_all(hub)
+        waiting = await _unsynced(hub)
+        released = await hub.database_time()
+    finally:
+        await hub.call("operator", "POST", "/v1/sync/release", {"destination": "dvcqg"})
+    while await _unsynced(hub):
+        await asyncio.sleep(0.1)
+    last: datetime = await hub.value("sync_national", "SELECT max(acknowledged_at) FROM standing")
+    seconds = (last - released).total_seconds()
+    rate = {"per_second": round(waiting / seconds, 1), "dossiers": waiting, "seconds": round(seconds, 2)}
+    return latency, rate
+
+
+async def _latency(hub: Hub, pace: int) -> dict[str, Any]:
+    """Both moments are the same server's clock: the outbox row's and the inbox row's own `recorded_at`."""
+    began = await hub.database_time()
+    sent = await hub.load("portal", "paced", rate=pace, seconds=PACE_SECONDS, with_identity=False)
+    await _read_all(hub)
+    rows = await hub.rows(
+        "dossier",
+        "SELECT event_id, recorded_at FROM outbox_published WHERE topic = 'lgsp.dossier' AND recorded_at >= $1",
+        began,
+    )
+    written = {row["event_id"]: row["recorded_at"] for row in rows}
+    found: dict[str, Any] = {"sent_per_second": sent["per_second"], "events": len(written)}
+    everywhere: list[float] = []
+    for reader in READERS:
+        rows = await hub.rows(
+            reader,
+            "SELECT event_id, recorded_at FROM inbox WHERE source = '/lgsp/dossier' AND recorded_at >= $1",
+            began,
+        )
+        taken = [
+            (row["recorded_at"] - written[row["event_id"]]).total_seconds() * 1000
+            for row in rows
+            if row["event_id"] in written
+        ]
+        if len(taken) != len(written):
+            raise RuntimeError(f"{reader} took in {len(taken)} of {len(written)} events.")
+        everywhere += taken
+        found[reader] = _cuts(taken)
+    return {**_cuts(everywhere), **found}
+
+
+def _cuts(milliseconds: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(milliseconds, n=100)
+    return {"p50_ms": round(cuts[49], 2), "p99_ms": round(cuts[98], 2)}
+
+
+async def _read_all(hub: Hub) -> None:
+    """Until every reader has every event of `lgsp.dossier`."""
+    ends = time.monotonic() + 120
+    while True:
+        written = await hub.value(
+            "dossier",
+            "SELECT (SELECT count(*) FROM outbox WHERE topic = 'lgsp.dossier') + "
+            "(SELECT count(*) FROM outbox_published WHERE topic = 'lgsp.dossier')",
+        )
+        counts = [
+            await hub.value(reader, "SELECT count(*) FROM inbox WHERE source = '/lgsp/dossier'") for reader in READERS
+        ]
+        if all(count == written for count in counts):
+            return
+        if time.monotonic() > ends:
+            raise RuntimeError(f"Of {written} events the readers have {counts}.")
+        await asyncio.sleep(0.2)
+
+
+async def _unsynced(hub: Hub) -> int:
+    status = await hub.call("operator", "GET", "/v1/sync/status")
+    counts: dict[str, int] = status["destinations"][0]["counts"]
+    return sum(number for state, number in counts.items() if state != "synced")
