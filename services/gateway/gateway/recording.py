@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gateway import store_exchanges
-from gateway.exchange import Exchange, Flaw, Record, Walk, codes_digest, link, opening_digest
+from gateway.exchange import Exchange, Flaw, Record, Walk, link, opening_digest
 from gateway.store_exchanges import FAULTS, GENESIS, HeadMoved, Log, Snapshot
 from shared import clock
 from shared.errors import Overloaded
@@ -169,10 +169,9 @@ async def verify(url: str) -> Proof:
 
 
 async def _walked(view: Snapshot, walk: Walk) -> Flaw | None:
-    codes = await view.codes(walk.chain)
+    digests = await view.code_digests(walk.chain)
     async for row in view.records(walk.chain):
-        listed = codes.get(row["seq"])
-        flaw = walk.step(row, codes_digest(listed) if listed else None)
+        flaw = walk.step(row, digests.get(row["seq"]))
         if flaw:
             return flaw
     return None

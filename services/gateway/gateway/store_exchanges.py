@@ -181,12 +181,16 @@ class Snapshot:
         )
         return rows
 
-    async def codes(self, chain: str) -> dict[int, list[str]]:
-        """The dossiers of those records of a chain that name several, by `seq`."""
+    async def code_digests(self, chain: str) -> dict[int, bytes]:
+        """`exchange.codes_digest` of the dossiers listed beside a record, by `seq`, computed by the database."""
         rows = await self._connection.fetch(
-            "SELECT seq, array_agg(dossier_code) AS codes FROM exchange_dossier WHERE chain = $1 GROUP BY seq", chain
+            r"""
+            SELECT seq, sha256(convert_to(string_agg(dossier_code, E'\n' ORDER BY dossier_code COLLATE "C"), 'UTF8'))
+            FROM exchange_dossier WHERE chain = $1 GROUP BY seq
+            """,
+            chain,
         )
-        return {row["seq"]: row["codes"] for row in rows}
+        return {row[0]: row[1] for row in rows}
 
     async def records(self, chain: str) -> AsyncIterator[dict[str, Any]]:
         """The rows of a chain in order of `seq`."""
