@@ -1,4 +1,5 @@
-"""Names of agencies. Events carry codes only, so the dossier service is asked for its list, once a minute."""
+"""Names of agencies. Events carry codes only, so the dossier service is asked for its list, every few seconds
+(an agency registered just now has its row, though nothing was paid there)."""
 
 import asyncio
 import time
@@ -10,7 +11,7 @@ from shared.errors import Upstream
 from shared.http import Peer
 from shared.telemetry import log
 
-_KEEP_SECONDS = 60.0
+_KEEP_SECONDS = 5.0
 _TRY_AGAIN_SECONDS = 2.0
 
 
