@@ -84,7 +84,16 @@ class Weights:
         for name, pid in self.stack.processes().items():
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
-                # PostgreSQL's connections are processes of their own; what they share is counted once each.
-                family = process.children(recursive=True) if name == "postgres" else []
-                sizes[name] = sum(each.memory_info().rss for each in (process, *family))
+                sizes[name] = _weight(process, with_children=name == "postgres")
         return sizes
+
+
+def _weight(process: psutil.Process, *, with_children: bool) -> int:
+    """Resident bytes. PostgreSQL's connections are processes of their own: what they share is counted once (PSS)."""
+    if not with_children:
+        return int(process.memory_info().rss)
+    weight = int(process.memory_full_info().pss)
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            weight += int(child.memory_full_info().pss)
+    return weight
