@@ -10,8 +10,8 @@ from pydantic import ConfigDict
 
 from gateway import cloud_event, receiving, store_exchanges
 from gateway.api_replaying import IdempotencyKey, once
+from gateway.call import CALL, Call
 from gateway.exchange import agency_of
-from gateway.forwarding import CALL, Call
 from shared import strict_json, web
 from shared.auth import Caller
 from shared.errors import FieldError, InvalidRequest, NotFound, PayloadTooLarge

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader
 from sqlalchemy.util import greenlet_spawn
 
 from gateway import oauth, token
+from gateway.call import CALL, Call
 from gateway.client_auth import ASSERTION_ALGORITHMS, CLIENT_METHODS
-from gateway.forwarding import CALL, Call
 from gateway.issuing import Server
 from gateway.keys import Keys
 from gateway.oauth import FormRequest, Reply

@@ -10,13 +10,11 @@ An answer larger than the cap streams: a record `opening` before its first byte 
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from time import monotonic, perf_counter
-from urllib.parse import parse_qs
 
 from fastapi import FastAPI
 from prometheus_client import Histogram
@@ -25,44 +23,19 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway import body as bodies
 from gateway import header
 from gateway.admitting import Admission
-from gateway.exchange import DOSSIER_CODE, Exchange, code_at_end, codes_in
+from gateway.call import CALL, Call, concerned, evidence
 from gateway.header import Incoming
 from gateway.recording import Recorder
-from gateway.route import BODY_BYTES, Match, Table
+from gateway.route import Match, Table
 from gateway.upstream import Answer, Upstream
 from shared import clock, problems
-from shared.auth import Caller
-from shared.errors import HubError, TooManyRequests
+from shared.errors import HubError, Overloaded, TooManyRequests
 from shared.events import new_id
 from shared.telemetry import HISTOGRAMS, log
-
-CALL = "hub_call"
-"""Key of the `Call` in the ASGI scope of the gateway's own routes."""
 
 _PIECE = 128 * 1024
 _PIECE_SECONDS = 30.0
 """A caller that takes less than a piece in this time is let go."""
-
-
-@dataclass(slots=True)
-class Call:
-    """One exchange under way. The gateway's own routes fill in who it was, when they find it out themselves."""
-
-    match: Match
-    incoming: Incoming
-    exchange_id: str
-    received_at: datetime
-    path: str
-    query: bytes
-    client_id: str | None = None
-    subject: str | None = None
-    role: str | None = None
-    request_sha256: bytes | None = None
-    dossier_codes: tuple[str, ...] = ()
-
-    def made_by(self, caller: Caller) -> None:
-        """Note who calls."""
-        self.client_id, self.subject, self.role = caller.client_id, caller.subject, caller.role
 
 
 class Forwarding:
@@ -77,6 +50,7 @@ class Forwarding:
         table: Table,
         answer_cap: int,
         body_deadline_seconds: float,
+        most_held_bytes: int,
     ) -> None:
         self.admission = admission
         self.recorder = recorder
@@ -84,6 +58,19 @@ class Forwarding:
         self.table = table
         self.answer_cap = answer_cap
         self.body_deadline_seconds = body_deadline_seconds
+        self.most_held_bytes = most_held_bytes
+        self.held_bytes = 0
+
+    @contextmanager
+    def holding(self, size: int) -> Iterator[None]:
+        """Room for a request's body while it is here. Raises `Overloaded` when all of them are too much."""
+        if self.held_bytes + size > self.most_held_bytes:
+            raise Overloaded(retry_after_seconds=1)
+        self.held_bytes += size
+        try:
+            yield
+        finally:
+            self.held_bytes -= size
 
 
 class Front:
@@ -119,10 +106,11 @@ class Front:
             call.incoming = header.incoming(scope["headers"])
             await self._admit(call)
             self._to.recorder.require()
-            if match.route.service == "gateway":
-                answer = await self._answered_here(call, scope, receive)
-            else:
-                answer = await self._forwarded(call, receive)
+            with self._to.holding(call.held_bytes):
+                if match.route.service == "gateway":
+                    answer = await self._answered_here(call, scope, receive)
+                else:
+                    answer = await self._forwarded(call, receive)
         except HubError as refusal:
             if refusal.status >= 500:
                 log.warning("request_failed", code=refusal.code, route=match.route.template, internal=refusal.internal)
@@ -160,10 +148,10 @@ class Front:
         headers.append(("traceparent", header.traced(incoming.traceparent)))
         target = f"{call.path}?{call.query.decode('ascii', 'replace')}" if call.query else call.path
         cap = self._to.answer_cap
-        if route.body_bytes <= BODY_BYTES or 0 < (incoming.content_length or 0) <= BODY_BYTES:
+        if not call.is_streamed:
             body = await self._body(call, receive)
             answer = await upstream.send(route.method, target, headers, body, cap=cap)
-            call.dossier_codes = _concerned(call, answer, body or b"")
+            call.dossier_codes = concerned(call, answer, body or b"")
             return answer
         if incoming.content_length is not None:
             headers.append(("content-length", str(incoming.content_length)))
@@ -176,7 +164,7 @@ class Front:
             call.request_sha256 = stream.sha256()
         if stream.fault:
             raise stream.fault
-        call.dossier_codes = _concerned(call, answer, b"")
+        call.dossier_codes = concerned(call, answer, b"")
         return answer
 
     async def _answered_here(self, call: Call, scope: Scope, receive: Receive) -> Answer:
@@ -197,12 +185,12 @@ class Front:
         scope[CALL] = call
         await self.own_routes(scope, replay, hold)
         answer.body = b"".join(pieces)
-        call.dossier_codes = call.dossier_codes or _concerned(call, answer, body)
+        call.dossier_codes = call.dossier_codes or concerned(call, answer, body)
         return answer
 
     async def _conclude(self, call: Call, answer: Answer, send: Send) -> None:
         """Record, then answer; what cannot be recorded is answered 503."""
-        exchange = _exchange(call, answer)
+        exchange = evidence(call, answer)
         try:
             if answer.rest is None:
                 await self._to.recorder.record(exchange)
@@ -223,54 +211,6 @@ class Front:
 @lru_cache(maxsize=2048)
 def _observed(method: str, template: str, status: int) -> Histogram:
     return HISTOGRAMS.request_seconds.labels(method, template, str(status))  # type: ignore[no-any-return]
-
-
-def _exchange(call: Call, answer: Answer) -> Exchange:
-    route = call.match.route
-    return Exchange(
-        id=call.exchange_id,
-        kind="exchange",
-        client_id=call.client_id,
-        subject=call.subject,
-        role=call.role,
-        method=route.method,
-        route=route.template,
-        path=call.path,
-        status=answer.status,
-        upstream_status=None,
-        purpose=header.purpose_text(call.incoming.purpose),
-        received_at=call.received_at,
-        answered_at=clock.now(),
-        request_sha256=call.request_sha256,
-        response_sha256=hashlib.sha256(answer.body).digest() if answer.body else None,
-        dossier_codes=call.dossier_codes,
-    )
-
-
-def _concerned(call: Call, answer: Answer, request_body: bytes) -> tuple[str, ...]:
-    """The dossiers an exchange was about, as its route's `concern` says."""
-    found: tuple[str, ...] = ()
-    match call.match.route.concern:
-        case "path":
-            found = (call.match.parameters["code"],)
-        case "query":
-            found = tuple(parse_qs(call.query.decode("ascii", "replace")).get("dossier_code", [])[:1])
-        case "items":
-            # Without a purpose no personal data leaves in a list.
-            found = codes_in(answer.body) if call.incoming.purpose else ()
-        case "answer":
-            found = _named(answer) or tuple(dict.fromkeys((*codes_in(request_body), *codes_in(answer.body))))
-        case "lines":
-            found = codes_in(answer.body)
-    return tuple(code for code in found if DOSSIER_CODE.fullmatch(code))
-
-
-def _named(answer: Answer) -> tuple[str, ...]:
-    """A new dossier's `Location`; or the header of a service that answers in an outside system's own words."""
-    for name, value in answer.headers:
-        if name.lower() in (b"location", b"hub-dossier-code"):
-            return code_at_end(value.decode("latin-1"))
-    return ()
 
 
 def _problem(error: HubError) -> Answer:

@@ -81,6 +81,7 @@ def _forwarding(
         table=Table(),
         answer_cap=settings.answer_buffer_bytes,
         body_deadline_seconds=settings.body_deadline_seconds,
+        most_held_bytes=settings.bodies_held_bytes,
     )
 
 

@@ -21,6 +21,7 @@ class Settings(ServiceSettings):
     answer_buffer_bytes: int = 4 * 1024 * 1024
     header_deadline_seconds: float = 10.0
     body_deadline_seconds: float = 60.0
+    bodies_held_bytes: int = 256 * 1024 * 1024
     connections_per_address: int = 1000
     quota_per_second: float = 5000.0
     quota_burst: int = 10_000

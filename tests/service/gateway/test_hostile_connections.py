@@ -82,6 +82,22 @@ async def test_a_slow_body_is_408(start_hub: Start) -> None:
     assert hub.behind.seen == []
 
 
+async def test_many_slow_bodies_cannot_fill_the_memory(start_hub: Start) -> None:
+    hub = await start_hub(bodies_held_bytes=3_000_000)
+    token = await hub.token()
+    held = [await asyncio.open_connection("127.0.0.1", hub.settings.port) for _ in range(3)]
+    for _, writer in held:
+        writer.write(a_head(token, "Content-Length: 1000000") + b"{")
+    await asyncio.sleep(0.2)
+    refused = await hub.client.post("/v1/dossiers", json={"a": 1}, headers={"Authorization": f"Bearer {token}"})
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "overloaded", "1")
+    for _, writer in held:
+        writer.close()
+        await writer.wait_closed()
+    await asyncio.sleep(0.2)
+    assert (await hub.client.post("/v1/dossiers", json={"a": 1}, headers=await hub.headers())).status_code == 200
+
+
 async def test_connections_per_address_are_capped(start_hub: Start) -> None:
     hub = await start_hub(connections_per_address=5)
     held = [await asyncio.open_connection("127.0.0.1", hub.settings.port) for _ in range(5)]
