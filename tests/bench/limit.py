@@ -59,7 +59,8 @@ d AS (INSERT INTO dossier (code, agency_code, procedure_code, procedure_version,
         has_digitised, person_hash, applicant, abstract, form, attachments, return_method)
       SELECT 'H08.15-261121-' || number, 'H08.15', '2.000488', 1, 'online', 'portal', 'bench-' || number, 1, 1, 1,
         now(), now(), now(), 'pending', true, sha256(number::text::bytea), {_literal(_FILING["applicant"])},
-        '{_FILING["abstract"]}', {_literal(_FILING["form"])}, {_literal(_FILING["attachments"])}, 'electronic' FROM new),
+        '{_FILING["abstract"]}', {_literal(_FILING["form"])}, {_literal(_FILING["attachments"])},
+        'electronic' FROM new),
 t AS (INSERT INTO transition (code, version, agency_code, action, to_status, at, recorded_at, client_id, exchange_id)
       SELECT 'H08.15-261121-' || number, 1, 'H08.15', 'submit', 1, now(), now(), 'portal', gen_random_uuid()::text
       FROM new),
