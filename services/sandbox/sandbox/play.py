@@ -32,7 +32,7 @@ CHUNKS_AT_A_TIME = 4
 SINGLES_AT_A_TIME = 12
 EVENTS_A_REQUEST = 200
 SINGLE_EVERY = 20
-"""Every so many dossiers go by single calls."""
+"""Every so many dossiers go by single calls, unless the player is told otherwise."""
 EVENT_EVERY = 7
 """Every so many resolved dossiers are finished by an event of the ministry."""
 
@@ -64,6 +64,7 @@ class Player:
     plan: Plan
     clients: Clients
     progress: Progress
+    single_every: int = SINGLE_EVERY
     played: list[Played] = field(init=False)
     _singles: asyncio.Semaphore = field(init=False)
 
@@ -93,17 +94,16 @@ class Player:
     async def _chunk(self, chunk: Sequence[PlannedDossier]) -> None:
         await self._load_people(chunk)
         await self._file(chunk)
-        identified = asyncio.create_task(self._identify(chunk))
-        try:
+        async with asyncio.TaskGroup() as beside:
+            identified = beside.create_task(self._identify(chunk))
             await self._receive(chunk)
-            await self._pay(chunk)
+            beside.create_task(self._together(self._collect(each) for each in chunk if not each.online_amounts))
+            await self._request_payment(chunk)
             await self._start(chunk)
             await identified
-        finally:
-            identified.cancel()
-        resolved = [each for each in chunk if each.is_resolved]
-        await self._finish(resolved)
-        await self._return(resolved)
+            resolved = [each for each in chunk if each.is_resolved]
+            await self._finish(resolved)
+            await self._return(resolved)
 
     async def _load_people(self, chunk: Sequence[PlannedDossier]) -> None:
         """Before anybody asks: the register holds the invented people of this chunk."""
@@ -122,7 +122,7 @@ class Player:
         portal = [line for line in lines if line.dossier.channel == "online"]
         desk = [line for line in lines if line.dossier.channel != "online"]
         for client, own in ((self.clients.portal, portal), (self.clients.desk, desk)):
-            batch, single = _by_way(own)
+            batch, single = self._by_way(own)
             await play_lines.send(client, "/v1/dossiers/batch", batch, accept)
             await self._together(play_lines.send_single(client, "/v1/dossiers", line, accept) for line in single)
 
@@ -144,8 +144,7 @@ class Player:
 
         await self._transit([self._step(each, "receive", each.received_at) for each in chunk], accept)
 
-    async def _pay(self, chunk: Sequence[PlannedDossier]) -> None:
-        await self._together(self._collect(each) for each in chunk if not each.online_amounts)
+    async def _request_payment(self, chunk: Sequence[PlannedDossier]) -> None:
         for n in range(max((len(each.online_amounts) for each in chunk), default=0)):
             steps = [
                 self._step(each, "request_payment", self.when(each).asked_to_pay[n], n, fees=bodies.fees(each, n))
@@ -195,7 +194,7 @@ class Player:
 
     async def _transit(self, steps: Sequence[Line], accept: Accept, *, may_wait: bool = False) -> None:
         """Transitions by the desk. `may_wait`: a fact still to come may refuse the line for now."""
-        batch, single = _by_way(steps)
+        batch, single = self._by_way(steps)
         desk, path = self.clients.desk, "/v1/dossiers/transitions/batch"
         lines = [Line(line.dossier, {"code": self._code(line.dossier), **line.body}, line.key) for line in batch]
         await play_lines.send(desk, path, lines, accept, may_wait=may_wait)
@@ -236,6 +235,11 @@ class Player:
             for call in calls:
                 group.create_task(one(call))
 
+    def _by_way(self, lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+        """Those that go in batches, and those that go by single calls."""
+        batch = [line for line in lines if line.dossier.number % self.single_every != 1]
+        return batch, [line for line in lines if line.dossier.number % self.single_every == 1]
+
     def _code(self, dossier: PlannedDossier) -> str:
         return self.played[dossier.number].code
 
@@ -258,11 +262,6 @@ def totals(plan: Plan) -> dict[str, int]:
 def is_by_event(dossier: PlannedDossier) -> bool:
     """Finished (and, unless it pays online, started) by the ministry's software."""
     return dossier.is_resolved and dossier.number % EVENT_EVERY == 0
-
-
-def _by_way(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
-    batch = [line for line in lines if line.dossier.number % SINGLE_EVERY != 1]
-    return batch, [line for line in lines if line.dossier.number % SINGLE_EVERY == 1]
 
 
 def _key(dossier: PlannedDossier, action: str) -> str:
