@@ -10,7 +10,8 @@ from typing import Any
 
 import psutil
 
-_SAMPLE_EVERY_SECONDS = 1.0
+_SAMPLE_EVERY_SECONDS = 2.0
+"""At first; later less often, so that an hour makes a few hundred samples."""
 _MIB = 1024 * 1024
 
 
@@ -61,7 +62,7 @@ class Weights:
         while True:
             sizes = await asyncio.to_thread(self._sizes)
             self.samples.append((time.monotonic() - began, sizes))
-            await asyncio.sleep(_SAMPLE_EVERY_SECONDS + len(self.samples) / 100)
+            await asyncio.sleep(_SAMPLE_EVERY_SECONDS + len(self.samples) / 20)
 
     def figures(self) -> dict[str, dict[str, float]]:
         """MiB per process: after the first tenth of the time, at the end, and at most."""
@@ -89,11 +90,11 @@ class Weights:
 
 
 def _weight(process: psutil.Process, *, with_children: bool) -> int:
-    """Resident bytes. PostgreSQL's connections are processes of their own: what they share is counted once (PSS)."""
-    if not with_children:
-        return int(process.memory_info().rss)
-    weight = int(process.memory_full_info().pss)
-    for child in process.children(recursive=True):
+    """Resident bytes. PostgreSQL's connections are processes of their own: what they share is counted once."""
+    memory = process.memory_info()
+    own, shared = memory.rss - memory.shared, memory.shared
+    for child in process.children(recursive=True) if with_children else ():
         with contextlib.suppress(psutil.Error):
-            weight += int(child.memory_full_info().pss)
-    return weight
+            memory = child.memory_info()
+            own, shared = own + memory.rss - memory.shared, max(shared, memory.shared)
+    return own + shared
