@@ -26,6 +26,7 @@ from shared.errors import (
     Unauthenticated,
     UpstreamUnavailable,
 )
+from shared.revocations import Revocations
 
 ALGORITHMS = ["ES256", "EdDSA"]
 HUB_AUDIENCE = "lgsp-hub"
@@ -123,16 +124,32 @@ class JwksSource:
 
 
 class TokenVerifier:
-    """Checks a bearer token against issuer, audience and time; remembers the good ones until they expire."""
+    """Checks a bearer token against issuer, audience, time and revocations; remembers the good ones."""
 
-    def __init__(self, issuer: str, jwks: JwksSource, *, audience: str = HUB_AUDIENCE) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        jwks: JwksSource,
+        *,
+        audience: str = HUB_AUDIENCE,
+        revocations: Revocations | None = None,
+    ) -> None:
         self._issuer = issuer
         self._jwks = jwks
         self._audience = audience
+        self._revocations = revocations or Revocations()
         self._verified: dict[str, Caller] = {}
 
     async def verify(self, token: str) -> Caller:
         """The caller. Raises `Unauthenticated`."""
+        caller = await self._believed(token)
+        if self._revocations.hits(caller.client_id, caller.token_id, caller.issued_at):
+            raise _refused("revoked")
+        if self._revocations.is_stale():
+            raise _refused("revocations unknown")
+        return caller
+
+    async def _believed(self, token: str) -> Caller:
         known = self._verified.get(token)
         if known is not None:
             if known.expires_at + _CLOCK_SKEW_SECONDS > time.time():

@@ -2,7 +2,7 @@
 
 | what comes                         | what happens                                                         |
 |------------------------------------|----------------------------------------------------------------------|
-| a batch of one partition           | one transaction: inbox, handler, parking; its offset committed after |
+| a batch (what one poll brings)     | one transaction: inbox, handler, parking; then its offsets           |
 | not an event                       | parked as poison at once                                             |
 | the handler returns `Park`         | parked with reason and owner; later ones of the dossier behind it    |
 | PostgreSQL away, deadlock          | rolled back, the same batch again                                    |
@@ -31,8 +31,6 @@ from shared.kafka import Kafka
 from shared.telemetry import COUNTERS, GAUGES, log
 
 MAX_RECORDS = 500
-LANES = 4
-"""Partitions taken in at the same time: their transactions share PostgreSQL's flushes."""
 TRIES = 5
 MAX_BUGS, BUG_WINDOW_SECONDS = 20, 300.0
 
@@ -57,7 +55,6 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._group = kafka.group(service, topic)
         self._handler = handler
         self._busy = asyncio.Lock()
-        self._lanes = asyncio.Semaphore(LANES)
         self._bugs: deque[float] = deque()
         self._consumer: Any = None
         self._task: asyncio.Task[None] | None = None
@@ -121,36 +118,27 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             async with self._busy:
                 # What was given up meanwhile is left to its new owner, who starts from the committed offset.
                 own = {it: records for it, records in batches.items() if it in self._consumer.assignment()}
-                await self._take_all(own)
+                if own:
+                    await self._take(own)
 
-    async def _take_all(self, batches: Mapping[Any, Sequence[Any]]) -> None:
-        """Every partition's batch in a transaction of its own, a few at the same time; then their offsets together."""
-        outcomes = await asyncio.gather(*(self._take(*batch) for batch in batches.items()), return_exceptions=True)
-        offsets = {it: outcome for it, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, int)}
-        if offsets:
-            crashpoint("reader.after_effect")
-            try:
-                await self._consumer.commit(offsets)
-            except (CommitFailedError, IllegalStateError) as fault:
-                # A partition was taken away in between: its new owner reads the batch again and drops the repeats.
-                log.info("reader_offsets_not_committed", topic=self.topic, fault=repr(fault))
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-
-    async def _take(self, partition: Any, records: Sequence[Any]) -> int | None:
-        """Apply one batch; the offset to commit, or None when it must come again."""
-        async with self._lanes:
-            try:
-                await self._apply(records)
-            except HubError as fault:  # only what passes by itself comes up to here: the database is away
-                log.warning("reader_waits", topic=self.topic, fault=fault.internal or fault.message)
-                self._consumer.seek(partition, records[0].offset)
-                await asyncio.sleep(0.5)
-                return None
-        COUNTERS.events_read.labels(self.topic).inc(len(records))
-        last: int = records[-1].offset
-        return last + 1
+    async def _take(self, batches: Mapping[Any, Sequence[Any]]) -> None:
+        """Apply what came at once, then commit its offsets."""
+        try:
+            await self._apply([record for records in batches.values() for record in records])
+        except HubError as fault:  # only what passes by itself comes up to here: the database is away
+            log.warning("reader_waits", topic=self.topic, fault=fault.internal or fault.message)
+            for partition, records in batches.items():
+                with suppress(IllegalStateError):  # no longer ours
+                    self._consumer.seek(partition, records[0].offset)
+            await asyncio.sleep(0.5)
+            return
+        crashpoint("reader.after_effect")
+        COUNTERS.events_read.labels(self.topic).inc(sum(map(len, batches.values())))
+        try:
+            await self._consumer.commit({it: records[-1].offset + 1 for it, records in batches.items()})
+        except (CommitFailedError, IllegalStateError) as fault:
+            # A partition was taken away in between: its new owner reads the batch again and drops the repeats.
+            log.info("reader_offsets_not_committed", topic=self.topic, fault=repr(fault))
 
     async def _apply(self, records: Sequence[Any], tries: int = 1) -> None:
         try:

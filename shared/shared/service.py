@@ -22,6 +22,7 @@ from shared.kafka import Kafka
 from shared.outbox import Relay
 from shared.reader import Reader, ReaderBehind
 from shared.receipts import ReceiptCheck
+from shared.revocations import EVERY_SECONDS, RevocationCopy, Revocations
 from shared.settings import HubSettings, ServiceSettings
 from shared.telemetry import HISTOGRAMS
 from shared.worker import Worker
@@ -48,7 +49,8 @@ class Runtime:
         self.system_database = Database(settings.database_system_url.get_secret_value(), pool_size=pool, wake=wake)
         issuer = settings.gateway_url
         source = jwks or JwksSource.over_http(f"{issuer}/.well-known/jwks.json")
-        self.verifier = TokenVerifier(issuer, source)
+        self.revocations = Revocations()
+        self.verifier = TokenVerifier(issuer, source, revocations=self.revocations)
         self.internal_verifier = TokenVerifier(issuer, source, audience=INTERNAL_AUDIENCE)
         self.relay = Relay(settings.database_system_url.get_secret_value(), self.kafka, wake)
         self.readers: list[Reader] = []
@@ -62,6 +64,8 @@ class Runtime:
         if settings.service_key_file:
             self.token = InternalToken(issuer, settings.service_key_file)
             self._check_receipts(settings, self.token)
+            if jwks is None:  # the issuer is another process: what it revokes is asked for there, as its keys are
+                self._copy_revocations(issuer, self.token)
 
     def read(self, topic: str, handler: Handler) -> Reader:
         """Read a topic."""
@@ -102,6 +106,11 @@ class Runtime:
             check = ReceiptCheck(self.system_database, settings.readers, token, settings.receipt_after_seconds)
             self.close_at_end(check)
             self.work("receipts", check.step, idle_seconds=settings.receipt_every_seconds)
+
+    def _copy_revocations(self, issuer: str, token: InternalToken) -> None:
+        copy = RevocationCopy(issuer, token.header, self.revocations)
+        self.close_at_end(copy)
+        self.work("revocations", copy.step, idle_seconds=EVERY_SECONDS)
 
     async def _readers_run(self) -> None:
         if any(reader.stopped for reader in self.readers):
