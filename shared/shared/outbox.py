@@ -59,7 +59,7 @@ async def publish(tx: Transaction, topic: str, new: Sequence[Event], key: Callab
 class Relay:
     """Carries the outbox to Kafka. `wake` is set by commits of this process; the poll finds other copies' rows."""
 
-    def __init__(self, url: str, kafka: Kafka, wake: asyncio.Event, *, poll_seconds: float = 0.05) -> None:
+    def __init__(self, url: str, kafka: Kafka, wake: asyncio.Event, *, poll_seconds: float = 0.25) -> None:
         self._url = url
         self._kafka = kafka
         self._wake = wake
