@@ -1,31 +1,13 @@
-"""Who may come in: the token holds, was not revoked, its client is not suspended, its quota is not used up."""
+"""Who may come in: the token holds and was not revoked (the verifier), its client's quota is not used up."""
 
 import time
 
 from gateway.quota import Quota
 from shared.auth import Caller, TokenVerifier
 from shared.errors import BadRequest, TooManyRequests, Unauthenticated
+from shared.revocations import Revocations
 
 _INVALID = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-
-
-class Revocations:
-    """What was revoked, held in memory and refreshed from the database every second."""
-
-    def __init__(self) -> None:
-        self.tokens: set[str] = set()
-        self.clients: dict[str, float] = {}
-        """Client → tokens issued before this moment (seconds since 1970) no longer count."""
-        self.refreshed_at = float("-inf")
-
-    def replace(self, tokens: set[str], clients: dict[str, float]) -> None:
-        """Take over what the database says now."""
-        self.tokens, self.clients = tokens, clients
-        self.refreshed_at = time.monotonic()
-
-    def hits(self, caller: Caller) -> bool:
-        """Whether this token is revoked, or older than its client's last change."""
-        return caller.token_id in self.tokens or caller.issued_at < self.clients.get(caller.client_id, 0.0)
 
 
 class Admission:
@@ -50,8 +32,6 @@ class Admission:
             caller = await self._verifier.verify(token.decode("ascii"))
         except UnicodeDecodeError:
             raise BadRequest("The token is malformed") from None
-        if self._revocations.hits(caller):
-            raise Unauthenticated(headers=_INVALID, internal="revoked")
         if time.monotonic() - self._revocations.refreshed_at > self._stale_after_seconds:
             # faults.md row 18: a list of revocations that is too old is no list.
             raise Unauthenticated("Revocations cannot be checked at the moment", headers=_INVALID)

@@ -18,9 +18,11 @@ from gateway.issuing import Server
 from gateway.keys import Keys
 from gateway.oauth import FormRequest, Reply
 from gateway.signing_in import SignIn, StaleForm, WrongPassword
+from shared import strict_json, web
 from shared.auth import TokenVerifier
 from shared.db import Database, Transaction
 from shared.errors import HubError, TooManyRequests
+from shared.service import Runtime
 
 _MOST_FIELDS = 50
 _COOKIE = "lgsp_sign_in"
@@ -74,6 +76,14 @@ async def introspect(request: Request) -> Response:
 async def revoke(request: Request) -> Response:
     """End a token (RFC 7009); known everywhere within seconds."""
     return await _served(request, lambda server, form: server.create_endpoint_response("revocation", form))
+
+
+@router.get("/oauth/revocations", include_in_schema=False, dependencies=[web.requires_internal()])
+async def revocations(request: Request) -> Response:
+    """What is revoked now, for the services' own copies."""
+    runtime: Runtime = request.app.state.runtime
+    told = {"tokens": sorted(runtime.revocations.tokens), "clients": runtime.revocations.clients}
+    return Response(strict_json.dumps(told), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 async def _served(request: Request, act: Any) -> Response:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from gateway import api, api_clients, api_documents, api_oauth, keys, store_clients
-from gateway.admitting import Admission, Revocations
+from gateway.admitting import Admission
 from gateway.api_oauth import Desk
 from gateway.documenting import Documents
 from gateway.forwarding import Forwarding, Front
@@ -21,6 +21,7 @@ from gateway.upstream import Upstream
 from shared import service
 from shared.auth import JwksSource
 from shared.db import Database
+from shared.revocations import Revocations
 from shared.service import Runtime
 
 
@@ -29,7 +30,6 @@ def create_app(settings: Settings) -> Front:
     signer = Keys.from_file(settings.signing_keys_file, settings.gateway_url)
     runtime = Runtime("gateway", settings, jwks=JwksSource.of(signer.public()))
     recorder = Recorder(settings.database_system_url.get_secret_value())
-    revocations = Revocations()
     upstreams = _upstreams(settings)
     sign_in = SignIn(
         signer.derived("sign-in form"), tries=settings.sign_in_tries, window_seconds=settings.sign_in_window_seconds
@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> Front:
     runtime.checks["exchange_log"] = _writable(recorder)
     runtime.work(
         "revocations",
-        _refreshing(runtime.system_database, revocations),
+        _refreshing(runtime.system_database, runtime.revocations),
         idle_seconds=settings.revocations_every_seconds,
     )
 
@@ -58,19 +58,18 @@ def create_app(settings: Settings) -> Front:
     app = service.create("gateway", routers, opening)
     # The framework's own /openapi.json would stand before ours, which is the union of all services.
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "name", "") != "openapi"]
-    return Front(app, _forwarding(settings, runtime, recorder, revocations, upstreams))
+    return Front(app, _forwarding(settings, runtime, recorder, upstreams))
 
 
 def _forwarding(
     settings: Settings,
     runtime: Runtime,
     recorder: Recorder,
-    revocations: Revocations,
     upstreams: Mapping[str, Upstream],
 ) -> Forwarding:
     admission = Admission(
         runtime.verifier,
-        revocations,
+        runtime.revocations,
         Quota(settings.quota_per_second, settings.quota_burst),
         stale_after_seconds=settings.revocations_stale_seconds,
     )

@@ -131,6 +131,7 @@ def _gateway() -> list[Route]:
         Route("POST", "/oauth/token", "gateway", access="own"),
         Route("POST", "/oauth/introspect", "gateway", access="own"),
         Route("POST", "/oauth/revoke", "gateway", access="own"),
+        Route("GET", "/oauth/revocations", "gateway", access="own", is_recorded=False),
         Route("GET", "/oauth/authorize", "gateway", access="own", is_recorded=False),
         Route("POST", "/oauth/authorize", "gateway", access="own"),
         Route("POST", "/v1/clients", "gateway", admin),

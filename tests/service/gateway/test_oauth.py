@@ -13,6 +13,9 @@ from joserfc import jwk, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.keys import Keys
+from shared.auth import JwksSource, TokenVerifier
+from shared.errors import Unauthenticated
+from shared.revocations import RevocationCopy, Revocations
 
 from .conftest import CODE, Hub
 
@@ -235,6 +238,29 @@ async def refused_soon(hub: Hub, headers: dict[str, str]) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError("the token is still accepted")
+
+
+async def test_services_are_told_what_is_revoked_and_partners_are_not(hub: Hub) -> None:
+    token = await hub.token()
+    own = ("portal", hub.clients["portal"]["client_secret"])
+    form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION, "client_assertion": hub.assertion()}
+    internal = (await hub.client.post("/oauth/token", data=form)).json()["access_token"]
+
+    async def authorization() -> dict[str, str]:
+        return {"authorization": f"Bearer {internal}"}
+
+    elsewhere = Revocations()
+    copy = RevocationCopy(hub.url, authorization, elsewhere)
+    verifier = TokenVerifier(hub.url, JwksSource.over_http(f"{hub.url}/.well-known/jwks.json"), revocations=elsewhere)
+    assert (await verifier.verify(token)).client_id == "portal"
+    assert (await hub.client.post("/oauth/revoke", data={"token": token}, auth=own)).status_code == 200
+    await refused_soon(hub, {"Authorization": f"Bearer {token}"})
+    await copy.step()
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
+    await copy.close()
+    refused = await hub.client.get("/oauth/revocations", headers=await hub.headers("bootstrap"))
+    assert refused.status_code == 401
 
 
 async def test_clients_are_pending_until_approved_and_secrets_overlap(hub: Hub) -> None:
