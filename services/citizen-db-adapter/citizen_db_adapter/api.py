@@ -90,10 +90,12 @@ async def verify(
             answer = await _conclude(tx, done[0])
         may_ask = not done and await store.draw(tx, 1, desk.calls_per_minute) == 1
         await _keep(tx, caller, key, answer)
-    if may_ask:
-        conclusion = await _ask(desk, question, asked)
-        if conclusion is not None:
-            async with database.transaction(caller.agencies) as tx:
+    if not done:
+        conclusion = await _ask(desk, question, asked) if may_ask else None
+        async with database.transaction(caller.agencies) as tx:
+            if conclusion is None:
+                await verifying.hand_over(tx, question)
+            else:
                 answer = await _conclude(tx, conclusion)
                 await _keep(tx, caller, key, answer)
     return Response(answer.model_dump_json(), _status(answer), media_type="application/json")

@@ -179,6 +179,11 @@ async def conclude(tx: Transaction, conclusions: Sequence[Conclusion]) -> None:
     )
 
 
+async def hand_over(tx: Transaction, question: Question) -> None:
+    """The register gave no answer while somebody waited: the worker asks from now on, without waiting for the lease."""
+    await store.postpone(tx, [(question, 0.0, "no answer to the officer's request")])
+
+
 async def announce_pending(tx: Transaction, *, after_seconds: float, most: int = 500) -> int:
     """Tell once about each dossier whose verification has waited longer than `after_seconds`."""
     rows = await store.mark_announced(tx, after_seconds=after_seconds, most=most)

@@ -47,6 +47,12 @@ class MethodNotAllowed(HubError):
     status, code, title = 405, "method_not_allowed", "This method is not offered here"
 
 
+class NotOfferedYet(HubError):
+    """The contract names the operation, this version of the hub does not have it yet."""
+
+    status, code, title = 501, "not_offered_yet", "Not in this version of the hub yet"
+
+
 def _dossier() -> list[Route]:
     read, write, transition = "dossier:read", "dossier:write", "dossier:transition"
     return [
@@ -154,6 +160,26 @@ ROUTES: tuple[Route, ...] = (
     *_gateway(),
 )
 
+LATER: tuple[tuple[str, str], ...] = (
+    ("POST", "/v1/settlements"),
+    ("GET", "/v1/settlements/{id}"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/feed"),
+    ("POST", "/v1/sync/retries"),
+    ("GET", "/v1/sync/retries/{id}"),
+    ("POST", "/v1/sync/retries/{id}/confirm"),
+    ("POST", "/v1/sync/retries/{id}/cancel"),
+    ("POST", "/v1/sync/reconciliations"),
+    ("GET", "/v1/sync/reconciliations/{id}"),
+    ("POST", "/v1/sync/reconciliations/{id}/repair"),
+    ("GET", "/v1/sync/stream"),
+    ("GET", "/v1/reports/indicators"),
+    ("GET", "/v1/reports/form-ii06a"),
+    ("POST", "/dvcqg/dossiers"),
+    ("POST", "/dvcqg/payments-due"),
+)
+"""Operations of the contract that are not built yet: 501 tells an integrator that the path is right."""
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -203,7 +229,7 @@ class Table:
             self._fixed[route.method, route.template] = Match(route, {})
 
     def find(self, method: str, raw_path: str) -> Match:
-        """The route of this request. Raises `NotFound`, or `MethodNotAllowed` with `Allow`."""
+        """The route of this request. Raises `NotFound`, `NotOfferedYet`, or `MethodNotAllowed` with `Allow`."""
         fixed = self._fixed.get((method, raw_path))
         if fixed is not None:
             return fixed
@@ -222,6 +248,8 @@ class Table:
                     },
                 )
             offered |= methods.keys()
+        if any(method == of and _fits(template, segments) for of, template in LATER):
+            raise NotOfferedYet
         if offered:
             raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(offered))})
         raise NotFound("There is no such path")
@@ -240,6 +268,14 @@ def _candidates(node: _Node, segments: list[str], index: int) -> list[dict[str, 
     if node.rest:
         found.append(node.rest)
     return found
+
+
+def _fits(template: str, segments: list[str]) -> bool:
+    parts = template.split("/")[1:]
+    return len(parts) == len(segments) and all(
+        bool(segment) if part.startswith("{") else part == segment
+        for part, segment in zip(parts, segments, strict=True)
+    )
 
 
 def _segments(raw_path: str) -> list[str]:

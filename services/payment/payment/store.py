@@ -140,7 +140,9 @@ FROM charge
 
 _PAY = """
 WITH moved AS (
-  UPDATE charge SET state = $2, at = $3, transaction_number = coalesce(transaction_number, $4) WHERE id = $1
+  UPDATE charge SET state = $2, at = $3,
+    transaction_number = CASE WHEN $5 = 'paid' THEN $4 ELSE coalesce(transaction_number, $4) END
+  WHERE id = $1
   RETURNING id, dossier_code, agency_code)
 INSERT INTO ledger (charge_id, dossier_code, agency_code, kind, method, amount_vnd, reference, transaction_number, at)
 SELECT id, dossier_code, agency_code, $5, 'online', $6, $7, $4, $8 FROM moved

@@ -119,7 +119,7 @@ class HoldRequest(web.Body):
     """Maintenance begins."""
 
     destination: Destination = _DESTINATION
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: Annotated[str, Field(max_length=500)] = ""
 
 
 class ReleaseRequest(web.Body):
@@ -184,13 +184,14 @@ async def retry_dossier(code: str, request: Request, tx: InTransaction, caller: 
     responses=errors(AgencyNotPermitted, IdempotencyKeyReused, RequestInProgress),
 )
 async def hold_destination(
-    body: HoldRequest, request: Request, tx: InTransaction, caller: Operator, key: Key = None
+    request: Request, tx: InTransaction, caller: Operator, body: HoldRequest | None = None, key: Key = None
 ) -> Response:
     """Push nothing to the destination until it is released; changes go on being collected."""
     _require_all_agencies(caller)
+    asked = body or HoldRequest()
 
     async def act() -> web.Answer:
-        held = await operating.hold(tx, body.destination, body.reason, caller.client_id)
+        held = await operating.hold(tx, asked.destination, asked.reason, caller.client_id)
         return Hold(**held._asdict())
 
     return await _once(tx, caller, key, await request.body(), act)
@@ -202,15 +203,16 @@ async def hold_destination(
     responses=errors(AgencyNotPermitted, IdempotencyKeyReused, RequestInProgress),
 )
 async def release_destination(
-    body: ReleaseRequest, request: Request, tx: InTransaction, caller: Operator, key: Key = None
+    request: Request, tx: InTransaction, caller: Operator, body: ReleaseRequest | None = None, key: Key = None
 ) -> Response:
     """Push again; releasing what is not on hold changes nothing."""
     _require_all_agencies(caller)
+    asked = body or ReleaseRequest()
 
     async def act() -> web.Answer | web.Body:
-        await operating.release(tx, body.destination)
+        await operating.release(tx, asked.destination)
         tx.on_commit(lambda: request.app.state.courier.bell.ring_in(0.0))
-        return body
+        return asked
 
     return await _once(tx, caller, key, await request.body(), act)
 

@@ -70,9 +70,6 @@ async def test_the_register_down_is_202_and_the_outcome_follows(a_station: Stati
     response = await verify(station)
     assert (response.status_code, response.json()["outcome"]) == (202, "pending")
     await station.fault("normal")
-    # The route's lease runs half a minute; a crashed route's question is taken up after it.
-    async with station.system.transaction() as tx:
-        await tx.execute("UPDATE verification SET next_attempt_at = now()")
     path = f"/v1/citizens/verifications/{response.json()['verification_id']}"
 
     async def concluded() -> Any:

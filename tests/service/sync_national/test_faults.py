@@ -196,7 +196,7 @@ async def test_hold_keeps_everything_and_release_lets_it_go(hub: Hub) -> None:
     listed = (await client.get("/v1/sync/dossiers", params={"state": "held"})).json()["items"]
     assert [item["code"] for item in listed] == [code]
     assert await hub.portal.holds() == {}
-    assert (await client.post("/v1/sync/release", json={})).status_code == 200
+    assert (await client.post("/v1/sync/release")).status_code == 200
     await until_state(client, code, "synced")
 
 

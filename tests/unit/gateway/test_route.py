@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.route import ROUTES, MethodNotAllowed, Route, Table
+from gateway.route import LATER, ROUTES, MethodNotAllowed, NotOfferedYet, Route, Table
 from shared.errors import NotFound
 
 TABLE = Table()
@@ -87,3 +87,13 @@ def test_one_operation_cannot_have_two_routes() -> None:
 def test_every_versioned_route_needs_a_token() -> None:
     open_routes = [route.template for route in ROUTES if route.template.startswith("/v1/") and route.scope is None]
     assert open_routes == []
+
+
+@pytest.mark.parametrize(("method", "template"), LATER)
+def test_what_the_contract_promises_for_later_says_so(method: str, template: str) -> None:
+    with pytest.raises(NotOfferedYet):
+        TABLE.find(method, template.replace("{id}", "1"))
+
+
+def test_what_is_promised_for_later_is_not_there_yet() -> None:
+    assert not {(route.method, route.template) for route in ROUTES} & set(LATER)
