@@ -22,7 +22,7 @@ check: setup  ## ruff, mypy, import rules, limits of files and functions
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-cache
 	@$(PYTHON) -m deploy.limits
 
 up: setup  ## start the stack and leave it running; addresses in .run/stack.json, clients in .run/clients.json
