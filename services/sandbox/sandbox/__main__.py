@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import uvloop
@@ -46,21 +46,14 @@ def replay(
 
     console = Console()
     try:
-        order = replaying.Order(
-            data,
-            province,
-            first.date(),
-            last.date(),
-            Fraction(scale),
-            seed,
-            gateway,
-            sandbox,
-            credentials,
-            level_seconds,
-        )
-        plan, checked = uvloop.run(replaying.run(order, console))
-    except ValueError:
+        part = Fraction(scale)
+    except (ValueError, ZeroDivisionError):
         _fail(f"The scale {scale!r} is not a number.")
+    order = replaying.Order(
+        data, province, first.date(), last.date(), part, seed, gateway, sandbox, credentials, level_seconds
+    )
+    try:
+        plan, checked = uvloop.run(replaying.run(order, console))
     except (TablesUnusable, Refused, GaveUp, DueTimeImpossible) as refusal:
         _fail(str(refusal))
     except BaseExceptionGroup as group:
@@ -79,7 +72,7 @@ def demo() -> None:
     raise typer.Exit(asyncio.run(demonstration.run(Console())))
 
 
-def _fail(sentence: str) -> None:
+def _fail(sentence: str) -> NoReturn:
     typer.echo(sentence, err=True)
     raise typer.Exit(2)
 

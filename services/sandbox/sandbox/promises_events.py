@@ -7,6 +7,7 @@ sides are streamed past it.
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Collection
 from typing import Any
 
@@ -20,6 +21,8 @@ from shared.kafka import Kafka
 _SETTLE_TRIES = 20
 _PAGE = 5000
 _METADATA_SECONDS = 20
+_RECOVERED_SECONDS = 150
+"""Longer than the gateway waits before it takes an exchange for lost (HUB_RECOVER_AFTER_SECONDS)."""
 PUBLISHERS = {
     "lgsp.dossier": "dossier",
     "lgsp.identity": "citizen_db_adapter",
@@ -44,7 +47,7 @@ async def check(stack: Stack, codes: Collection[str]) -> Findings:
         promise, counted = await _equal_sets(stack, topic)
         promises.append(promise)
         figures[topic] = counted
-    promises.append(await _log_verifies(stack))
+    promises += [await _log_is_complete(stack), await _log_verifies(stack)]
     return Findings(promises, figures)
 
 
@@ -163,6 +166,30 @@ def _identity(source: str, event_id: str) -> bytes:
     if source.startswith("/lgsp/"):
         return bytes.fromhex(event_id.replace("-", ""))
     return f"{source}\0{event_id}".encode()
+
+
+async def _log_is_complete(stack: Stack) -> Promise:
+    """Every transition's exchange has its record. One whose gateway was killed is recovered a while later."""
+    ends = time.monotonic() + _RECOVERED_SECONDS
+    while True:
+        kept = {row async for row in _ids(stack, "dossier", "SELECT DISTINCT exchange_id FROM transition")}
+        recorded = {row async for row in _ids(stack, "gateway", "SELECT id::text FROM exchange")}
+        lacking = sorted(kept - recorded)
+        if not lacking or time.monotonic() > ends:
+            break
+        await asyncio.sleep(1.0)
+    return of_differences("every effect has its exchange in the log", f"{len(kept)} exchanges", lacking)
+
+
+async def _ids(stack: Stack, package: str, query: str) -> AsyncIterator[str]:
+    connection = await asyncpg.connect(stack.postgres[package])
+    try:
+        async with connection.transaction(readonly=True):
+            async for row in connection.cursor(query, prefetch=_PAGE):
+                if row[0] is not None:
+                    yield row[0]
+    finally:
+        await connection.close()
 
 
 async def _log_verifies(stack: Stack) -> Promise:

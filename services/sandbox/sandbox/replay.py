@@ -24,6 +24,8 @@ from sandbox.replay_stack import Weights
 
 LEVEL_SECONDS = 900.0
 PATIENCE_SECONDS = 180.0
+FIRST_PATIENCE_SECONDS = 20.0
+"""Whether a hub is there at all is known sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ async def run(order: Order, console: Console) -> tuple[Plan, Checked]:
 
         sandbox = Http(session, order.sandbox, patience_seconds=PATIENCE_SECONDS)
         operator, bootstrap = client(known.operator), client(known.bootstrap)
+        operator.patience_seconds = FIRST_PATIENCE_SECONDS
         await replay_registration.require_fresh(operator, plan)
+        operator.patience_seconds = PATIENCE_SECONDS
         await replay_registration.register_catalogue(bootstrap, plan)
         own = await replay_registration.register_clients(bootstrap, plan)
         clients = Clients(client(own["portal"]), client(own["desk"]), client(own["ministry"]), sandbox)
