@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import httpx2
+from opentelemetry import propagate
 
 from shared import strict_json
 from shared.errors import HubError, Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
@@ -137,6 +138,7 @@ class Peer:
         with status 200): that counts as a failure for the breaker, which a success before it would have reset.
         """
         sent_headers = dict(headers or {})
+        propagate.inject(sent_headers)
         if json is not None:
             content = strict_json.dumps(json)
             sent_headers.setdefault("content-type", "application/json")

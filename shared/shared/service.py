@@ -133,7 +133,9 @@ def create(
             gc.set_threshold(50_000, 20, 50)
             yield
 
-    app = FastAPI(title=title, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=title, version="1", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=telemetry.TRACED
+    )
     problems.install(app)
     app.include_router(_operations)
     for router in routers:
@@ -146,6 +148,7 @@ def create(
 def serve(app: ASGIApp, settings: HubSettings, **options: Any) -> None:
     """Run until told to stop."""
     telemetry.start_logging(settings.log_level)
+    telemetry.start_tracing(type(settings).__module__.partition(".")[0], settings.otlp_endpoint)
     crashpoint.arm(settings.crash)
     uvicorn.run(
         app,

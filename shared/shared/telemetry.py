@@ -8,6 +8,12 @@ import sys
 from types import SimpleNamespace
 
 import structlog
+from fastapi.telemetry import TelemetryConfig
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import Counter, Gauge, Histogram
 
 log = structlog.get_logger()
@@ -60,3 +66,15 @@ def start_logging(level: str = "INFO") -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+# Spans of requests only, from FastAPI's own instrumentation: its logs would carry what validation found.
+TRACED: TelemetryConfig = {"metrics": False, "logs": False, "operation_spans": False}
+
+
+def start_tracing(service: str, endpoint: str) -> None:
+    """Send spans to an OTLP collector (`…/v1/traces`, protobuf over HTTP); "" leaves tracing off, at no cost."""
+    if endpoint:
+        provider = TracerProvider(resource=Resource.create({"service.name": service}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+        trace.set_tracer_provider(provider)
