@@ -53,4 +53,5 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
 
     app = create("LGSP Hub: console", [api.router, session_pages.router, pages.router], opening)
     app.mount("/console/static", StaticFiles(directory=STATIC), name="static")
+    app.include_router(pages.lost)
     return app

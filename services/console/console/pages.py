@@ -14,10 +14,12 @@ from console.page_route import Operator, PageRoute, signed_in
 from console.report import Period
 from console.reporting import Report
 from shared import clock
-from shared.errors import HubError, InvalidRequest
+from shared.errors import HubError, InvalidRequest, NotFound
 from shared.web import errors
 
 router = APIRouter(prefix="/console", tags=["pages"], route_class=PageRoute, include_in_schema=False)
+lost = APIRouter(prefix="/console", route_class=PageRoute, include_in_schema=False)
+"""Included last: what no other route of the console is."""
 
 SignedIn = Annotated[Operator, Depends(signed_in)]
 Kind = Literal["agencies", "fees"]
@@ -112,6 +114,14 @@ async def report(
         return _file(made, form)
     template = "report_agencies.html" if kind == "agencies" else "report_fees.html"
     return rendering.page(request, template, report=made, behind=behind, province=province or "", kind=kind)
+
+
+@lost.get("/{rest:path}")
+async def no_such_page(rest: str, _operator: SignedIn) -> Response:
+    """A slash too many leads to the page without it (the framework would name the service's own address)."""
+    if rest and not rest.endswith("/"):
+        raise NotFound
+    return RedirectResponse(f"/console/{quote(rest.strip('/'))}".rstrip("/"), 303, rendering.HEADERS)
 
 
 async def _report(request: Request, operator: Operator, kind: Kind, period: Period, province: str | None) -> Report:

@@ -91,6 +91,17 @@ async def test_one_dossier_with_every_hop(console: Console, token_issuer: TokenI
     assert "Không tìm thấy" in missing.text
 
 
+async def test_a_path_that_is_no_page_apologises_and_a_slash_too_many_is_forgiven(
+    console: Console, token_issuer: TokenIssuer
+) -> None:
+    client = await signed_in(console, token_issuer)
+    lost = await client.get("/console/no-such-page")
+    assert (lost.status_code, "Không tìm thấy" in lost.text) == (404, True)
+    for path, page in (("/console/", "/console"), ("/console/sync/", "/console/sync")):
+        assert (await client.get(path)).headers["location"] == page
+    assert (await client.get("/console/static/console.css")).status_code == 200
+
+
 async def test_search_leads_to_the_dossier(console: Console) -> None:
     found = await console.client.get("/console/dossiers", params={"code": " H08.15-230301-0001 "})
     assert found.headers["location"] == "/console/dossiers/H08.15-230301-0001"
