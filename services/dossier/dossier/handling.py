@@ -99,25 +99,28 @@ async def act(
     tx: Transaction, wanted: Sequence[Wanted], procedures: Procedures, dossiers: dict[str, Dossier]
 ) -> list[Step | Refused]:
     """Take the actions in order on these locked dossiers; for each its step or why not."""
-    results: list[Step | Refused] = []
-    changes: list[Change] = []
-    for it in wanted:
-        result = _one(it, dossiers.get(it.code), procedures)
-        if isinstance(result, Step):
-            dossiers[it.code] = result.after
-            changes.append(Change(result, it.client_id, it.exchange_id))
-        results.append(result)
-    await store.save(tx, changes, clock.now())
+    results = [step(it, procedures, dossiers) for it in wanted]
+    taken = [(it, result) for it, result in zip(wanted, results, strict=True) if isinstance(result, Step)]
+    await save(tx, taken)
     return results
 
 
-def _one(it: Wanted, dossier: Dossier | None, procedures: Procedures) -> Step | Refused:
+def step(it: Wanted, procedures: Procedures, dossiers: dict[str, Dossier]) -> Step | Refused:
+    """Take one action on a locked dossier, in memory: the next one in `dossiers` finds it changed."""
+    dossier = dossiers.get(it.code)
     if dossier is None:
         return Refused(NotFound(), None)
     try:
-        return take(dossier, it.command, procedures.terms(dossier))
+        taken = take(dossier, it.command, procedures.terms(dossier))
     except HubError as refusal:
         return Refused(refusal, dossier)
+    dossiers[it.code] = taken.after
+    return taken
+
+
+async def save(tx: Transaction, taken: Sequence[tuple[Wanted, Step]]) -> None:
+    """Write the steps, all at once."""
+    await store.save(tx, [Change(step_, it.client_id, it.exchange_id) for it, step_ in taken], clock.now())
 
 
 async def fold(tx: Transaction, facts: Mapping[str, Fold], origin: str) -> set[str]:

@@ -120,6 +120,14 @@ class Intake:
         return [answers[index] for index in range(len(lines))]
 
     async def _group(self, entries: Sequence[_Entry], caller: Caller, exchange_id: str | None) -> None:
+        """Lines in one transaction. A refused line leaves its key to the next one that carries it."""
+        while entries:
+            await self._round(entries, caller, exchange_id)
+            entries = [entry for entry in entries if _is_first_now(entry)]
+            for entry in entries:
+                entry.same_as = None
+
+    async def _round(self, entries: Sequence[_Entry], caller: Caller, exchange_id: str | None) -> None:
         try:
             await self._together(entries, caller, exchange_id)
         except (asyncpg.PostgresError, HubError) as fault:
@@ -227,6 +235,12 @@ def _answer(entry: _Entry) -> Answer:
         return {**first, "replayed": True} if first.get("status") == 201 else first
     assert entry.answer is not None
     return entry.answer
+
+
+def _is_first_now(entry: _Entry) -> bool:
+    """Whether the line that had this one's key before it was refused, and was another one."""
+    earlier = entry.same_as
+    return earlier is not None and entry.sha != earlier.sha and (earlier.answer or {}).get("status") != 201
 
 
 def _replay(stored: Any, sha: str | None) -> Answer:

@@ -154,42 +154,31 @@ async def _act(
     dossiers = await handling.lock(tx, {it.wanted.code for it in asked})
     keys = [it.key for it in asked if it.key is not None]
     stored = await stored_answers(tx, caller.client_id, keys) if keys else {}
-    first: dict[str, str | None] = {key: row["body_sha256"] for key, row in stored.items()}
-    fresh: list[_Asked] = []
-    for it in asked:
-        if it.key is None or it.key not in first:
-            fresh.append(it)
-            if it.key is not None:
-                first[it.key] = it.sha
-    taken = await handling.act(tx, [it.wanted for it in fresh], procedures, dossiers)
-    by_line = {id(it): result for it, result in zip(fresh, taken, strict=True)}
-    bodies = {key: row["answer"] for key, row in stored.items()}
+    first = {key: (row["body_sha256"], row["answer"]) for key, row in stored.items()}
+    taken: list[tuple[Wanted, Step]] = []
     kept: list[tuple[str, str, str]] = []
     results: list[_Done | HubError] = []
     for it in asked:
-        result = by_line.get(id(it))
+        if it.key in first:
+            results.append(_repeated(it, *first[it.key]))
+            continue
+        result = handling.step(it.wanted, procedures, dossiers)
         if isinstance(result, Refused):
-            results.append(result.error)
-        elif isinstance(result, Step):
-            told = answer(result)
-            results.append(_Done(told))
-            if it.key is not None and it.sha is not None:
-                bodies[it.key] = strict_json.dumps(told).decode()
-                kept.append((it.key, it.sha, bodies[it.key]))
-        else:
-            results.append(_repeated(it, first, bodies))
+            results.append(result.error)  # and its key stays free for a later line
+            continue
+        taken.append((it.wanted, result))
+        results.append(_Done(told := answer(result)))
+        if it.key is not None and it.sha is not None:
+            first[it.key] = it.sha, strict_json.dumps(told).decode()
+            kept.append((it.key, *first[it.key]))
+    await handling.save(tx, taken)
     await keep_answers(tx, caller.client_id, kept)
     return results
 
 
-def _repeated(it: _Asked, first: dict[str, str | None], bodies: dict[str, str]) -> _Done | HubError:
-    """A repeat of a stored answer, or of an earlier line (which may have been refused: then send it again)."""
-    assert it.key is not None
-    if first[it.key] != it.sha:
-        return IdempotencyKeyReused()
-    if it.key not in bodies:
-        return RequestInProgress("An earlier line with this key was refused; send it again", retry_after_seconds=1)
-    return _Done(first=bodies[it.key])
+def _repeated(it: _Asked, sha: str, answer: str) -> _Done | HubError:
+    """A repeat of a stored answer, or of an earlier line's."""
+    return _Done(first=answer) if it.sha == sha else IdempotencyKeyReused()
 
 
 def _line(line: bytes, caller: Caller, exchange_id: str | None) -> _Asked | dict[str, Any]:

@@ -182,6 +182,16 @@ async def test_a_batch_stores_the_good_lines(hub: Hub) -> None:
     assert len(await hub.rows("SELECT 1 FROM dossier")) == 4
 
 
+async def test_the_key_of_a_refused_line_is_free_for_the_next_line(hub: Hub) -> None:
+    wrong = a_filing(idempotency_key="k", procedure_code="9.999999")
+    right = a_filing(idempotency_key="k")
+    answers = await hub.batch("/v1/dossiers/batch", [wrong, wrong, right, right, wrong], role="portal")
+    assert [answer["status"] for answer in answers] == [409, 409, 201, 201, 409]
+    assert answers[3]["code"] == answers[2]["code"]
+    assert answers[3]["replayed"] is True
+    assert len(await hub.rows("SELECT 1 FROM dossier")) == 1
+
+
 async def test_concurrent_batches_with_the_same_keys_store_each_line_once(hub: Hub) -> None:
     lines = [a_filing(idempotency_key=f"k{i}", external_reference=f"r{i}") for i in range(100)]
     first, second = await asyncio.gather(

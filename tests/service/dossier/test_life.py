@@ -169,6 +169,21 @@ async def test_a_batch_of_actions_applies_in_order(hub: Hub) -> None:
     assert (again[0]["status"], again[0]["replayed"], again[0]["version"]) == (200, True, 2)
 
 
+async def test_the_key_of_a_refused_line_is_free_for_the_next_line(hub: Hub) -> None:
+    code = await hub.file(applicant=NO_ID)
+    lines = [
+        {"code": code, "action": "start", "idempotency_key": "k"},
+        {"code": code, "action": "receive"},
+        {"code": code, "action": "start", "idempotency_key": "k"},
+        {"code": code, "action": "start", "idempotency_key": "k"},
+        {"code": code, "action": "stop", "reason": "x", "idempotency_key": "k"},
+    ]
+    answers = await hub.batch("/v1/dossiers/transitions/batch", lines)
+    assert [answer["status"] for answer in answers] == [409, 200, 200, 200, 422]
+    assert [answer.get("replayed") for answer in answers[2:4]] == [None, True]
+    assert [event["sequence"] for event in await hub.events(code)] == [1, 2, 3]
+
+
 async def test_old_times_need_the_import_scope(hub: Hub) -> None:
     scopes = "dossier:write dossier:read dossier:transition dossier:import"
     body = a_filing(submitted_at="2023-03-01T08:30:00+07:00", applicant=NO_ID)
