@@ -14,7 +14,7 @@ from gateway.call import CALL, Call
 from gateway.exchange import agency_of
 from shared import strict_json, web
 from shared.auth import Caller
-from shared.errors import FieldError, InvalidRequest, NotFound, PayloadTooLarge
+from shared.errors import AgencyNotPermitted, FieldError, InvalidRequest, NotFound, PayloadTooLarge
 from shared.idempotency import RequestInProgress
 
 router = web.router(tags=["gateway"])
@@ -105,34 +105,52 @@ class ExchangeAnswer(web.Answer):
 
 
 class ExchangePage(web.Answer):
-    """A page of the exchange log, oldest first."""
+    """A page of the exchange log."""
 
     items: list[ExchangeAnswer]
     next_cursor: str | None
 
 
-@router.get("/v1/exchanges", response_model=ExchangePage, responses=web.errors(NotFound))
+@router.get("/v1/exchanges", response_model=ExchangePage, responses=web.errors(NotFound, AgencyNotPermitted))
 async def exchanges(
     rx: web.InReading,
     caller: Annotated[Caller, web.requires("audit:read")],
-    dossier_code: Annotated[str, Query(max_length=100)],
+    dossier_code: Annotated[str | None, Query(max_length=100)] = None,
     cursor: str | None = None,
     limit: web.PageSize = 100,
 ) -> Response:
-    """Every exchange that concerned one dossier, single calls and lines of batches alike."""
+    """Every exchange that concerned one dossier, single calls and lines of batches alike, oldest first.
+
+    Without `dossier_code` the whole log, newest first: only for callers of all agencies, as an exchange has none.
+    """
+    place = _place(cursor)
+    if dossier_code is None:
+        caller.require_agency("*")
+        rows = await store_exchanges.newest(rx, place, limit + 1)
+    else:
+        _require_sight(caller, dossier_code)
+        rows = await store_exchanges.of_dossier(rx, dossier_code, place, limit + 1)
+    page = [_shown(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    after = web.encode_cursor(str(page[-1]["id"]), page[-1]["seq"]) if more else None
+    return Response(strict_json.dumps({"items": page, "next_cursor": after}), media_type="application/json")
+
+
+def _require_sight(caller: Caller, dossier_code: str) -> None:
     agency = agency_of(dossier_code)
     if agency is None:
         raise InvalidRequest(errors=[FieldError("query:dossier_code", "a dossier's code")])
     if not caller.covers(agency):
         raise NotFound
+
+
+def _place(cursor: str | None) -> tuple[str, int] | None:
     parts = web.decode_cursor(cursor, 2)
-    if parts is not None and not (isinstance(parts[0], str) and isinstance(parts[1], int) and _is_uuid(parts[0])):
+    if parts is None:
+        return None
+    if not (isinstance(parts[0], str) and isinstance(parts[1], int) and _is_uuid(parts[0])):
         raise InvalidRequest("The cursor is not one of ours")
-    rows = await store_exchanges.of_dossier(rx, dossier_code, (parts[0], parts[1]) if parts else None, limit + 1)
-    page = [_shown(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    after = web.encode_cursor(str(page[-1]["id"]), page[-1]["seq"]) if more else None
-    return Response(strict_json.dumps({"items": page, "next_cursor": after}), media_type="application/json")
+    return parts[0], parts[1]
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

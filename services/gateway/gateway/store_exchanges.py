@@ -168,6 +168,17 @@ async def of_dossier(
     )
 
 
+async def newest(rx: Reading, before: tuple[str, int] | None, limit: int) -> Sequence[Mapping[str, Any]]:
+    """The whole log, newest first; `before` is (id, seq) of the last one already known."""
+    before_id, before_seq = before or ("ffffffff-ffff-ffff-ffff-ffffffffffff", 0)
+    return await rx.rows(
+        "SELECT * FROM exchange WHERE (id, seq) < (CAST(:id AS uuid), :seq) ORDER BY id DESC, seq DESC LIMIT :limit",
+        id=before_id,
+        seq=before_seq,
+        limit=limit,
+    )
+
+
 class Snapshot:
     """A consistent view of the whole log for the verifier."""
 

@@ -81,8 +81,22 @@ async def test_exchanges_are_paged_oldest_first(start_hub: Start) -> None:
     assert [item["id"] for item in seen] == sorted(item["id"] for item in seen)
 
 
+async def test_the_whole_log_is_newest_first_and_for_callers_of_all_agencies(start_hub: Start) -> None:
+    hub = await start_hub()
+    await a_log(hub, 5)
+    headers = await hub.headers("operator")
+    first = (await hub.client.get("/v1/exchanges?limit=3", headers=headers)).json()
+    second = (await hub.client.get(f"/v1/exchanges?limit=3&cursor={first['next_cursor']}", headers=headers)).json()
+    found = [item["id"] for item in first["items"] + second["items"]]
+    assert found == sorted(found, reverse=True)
+    assert len(set(found)) == 6
+    await hub.execute("UPDATE client SET agencies = '{H08}' WHERE client_id = 'operator'")
+    refused = await hub.client.get("/v1/exchanges", headers=await hub.headers("operator"))
+    assert (refused.status_code, refused.json()["code"]) == (403, "agency_not_permitted")
+
+
 @pytest.mark.parametrize(
-    ("query", "status"), [("", 422), ("?dossier_code=x", 422), ("?dossier_code=H08-230301-0001&cursor=x", 422)]
+    ("query", "status"), [("?cursor=x", 422), ("?dossier_code=x", 422), ("?dossier_code=H08-230301-0001&cursor=x", 422)]
 )
 async def test_what_cannot_be_asked_is_422(hub: Hub, query: str, status: int) -> None:
     answer = await hub.client.get(f"/v1/exchanges{query}", headers=await hub.headers("operator"))
