@@ -11,6 +11,7 @@ from shared.db import Transaction
 from shared.events import Event
 
 _RESOLVING = frozenset({"dossier.finished", "dossier.withdrawn"})
+_BRINGING_RESULTS = frozenset({"dossier.finished", "dossier.result_attached"})
 _FACTS = frozenset({"dossier.identity_recorded", "dossier.payment_recorded"})
 _PORTAL = "dvcqg"
 # What a hop keeps of its event: nothing that names a person, and no link that could be paid by another.
@@ -73,6 +74,7 @@ def _state(event: Event) -> dict[str, Any]:
         **event.data,
         "due_since": "infinity" if kind in _FACTS else at,
         "resolved_at": at if kind in _RESOLVING else None,
+        "electronic_since": at if kind in _BRINGING_RESULTS and event.data["electronic_result"] else None,
     }
 
 

@@ -10,14 +10,14 @@ from shared.db import Reading, Transaction
 _PUT_DOSSIERS = """
 INSERT INTO dossier (code, agency_code, procedure_code, channel, status_code, version, submitted_at, received_at,
   due_at, due_since, finished_at, returned_at, resolved_at, identity_outcome, due_vnd, paid_vnd, is_digitised,
-  has_electronic_result)
+  has_electronic_result, electronic_since)
 SELECT code, agency_code, procedure_code, channel, status_code, version, submitted_at, received_at,
   due_at, due_since, finished_at, returned_at, resolved_at, identity_outcome, (payments->>'due_vnd')::bigint,
-  (payments->>'paid_vnd')::bigint, digitised, electronic_result
+  (payments->>'paid_vnd')::bigint, digitised, electronic_result, electronic_since
 FROM jsonb_to_recordset($1::jsonb) AS new (code text, agency_code text, procedure_code text, channel text,
   status_code smallint, version int, submitted_at timestamptz, received_at timestamptz, due_at timestamptz,
   due_since timestamptz, finished_at timestamptz, returned_at timestamptz, resolved_at timestamptz,
-  identity_outcome text, payments jsonb, digitised boolean, electronic_result boolean)
+  identity_outcome text, payments jsonb, digitised boolean, electronic_result boolean, electronic_since timestamptz)
 ORDER BY code
 ON CONFLICT (code) DO UPDATE SET
   status_code = EXCLUDED.status_code, version = EXCLUDED.version, received_at = EXCLUDED.received_at,
@@ -27,15 +27,19 @@ ON CONFLICT (code) DO UPDATE SET
   finished_at = EXCLUDED.finished_at, returned_at = EXCLUDED.returned_at,
   resolved_at = coalesce(dossier.resolved_at, EXCLUDED.resolved_at), identity_outcome = EXCLUDED.identity_outcome,
   due_vnd = EXCLUDED.due_vnd, paid_vnd = EXCLUDED.paid_vnd, is_digitised = EXCLUDED.is_digitised,
-  has_electronic_result = EXCLUDED.has_electronic_result
+  has_electronic_result = EXCLUDED.has_electronic_result,
+  electronic_since = LEAST(dossier.electronic_since, EXCLUDED.electronic_since)
 WHERE dossier.version < EXCLUDED.version
 """
 
-# An older version tells nothing new but when the dossier was resolved, if a newer one came before it.
+# An older version tells nothing new but when the dossier was resolved and had an electronic result, if a newer one
+# came before it.
 _RESOLVE = """
-UPDATE dossier SET resolved_at = old.resolved_at
-FROM jsonb_to_recordset($1::jsonb) AS old (code text, resolved_at timestamptz)
-WHERE dossier.code = old.code AND dossier.resolved_at IS NULL
+UPDATE dossier SET resolved_at = coalesce(dossier.resolved_at, old.resolved_at),
+  electronic_since = LEAST(dossier.electronic_since, old.electronic_since)
+FROM jsonb_to_recordset($1::jsonb) AS old (code text, resolved_at timestamptz, electronic_since timestamptz)
+WHERE dossier.code = old.code AND (dossier.resolved_at IS NULL AND old.resolved_at IS NOT NULL
+  OR coalesce(dossier.electronic_since, 'infinity') > old.electronic_since)
 """
 
 _PUT_PAYMENTS = """
@@ -70,8 +74,8 @@ FROM jsonb_to_recordset($1::jsonb) AS new (dossier_code text, agency_code text, 
 # dossier still open at the end of the period the due time is the one it had then.
 _AGENCIES = """
 WITH counted AS (
-  SELECT d.agency_code, d.channel, d.identity_outcome, d.is_digitised, d.has_electronic_result,
-    d.received_at >= :start AS is_new,
+  SELECT d.agency_code, d.channel, d.identity_outcome, d.is_digitised,
+    coalesce(d.electronic_since < :end, false) AS is_electronic, d.received_at >= :start AS is_new,
     coalesce(d.resolved_at < :end, false) AS is_resolved,
     d.resolved_at > d.due_at AS is_late,
     CASE WHEN d.resolved_at < :end THEN NULL WHEN d.due_since < :end THEN d.due_at ELSE (
@@ -91,7 +95,7 @@ SELECT agency_code,
   count(*) FILTER (WHERE NOT is_resolved AND due_then < :present) AS in_progress_overdue,
   count(*) FILTER (WHERE is_new AND identity_outcome = ANY(:from_register)) AS population_db_used,
   count(*) FILTER (WHERE is_new AND is_digitised) AS digitised,
-  count(*) FILTER (WHERE is_resolved AND has_electronic_result) AS electronic_results
+  count(*) FILTER (WHERE is_resolved AND is_electronic) AS electronic_results
 FROM counted GROUP BY agency_code
 """
 
@@ -125,9 +129,10 @@ Rows = Sequence[Mapping[str, Any]]
 async def put_dossiers(tx: Transaction, states: Rows) -> None:
     """At most one state per dossier; an older version than the stored one changes nothing."""
     await tx.raw.execute(_PUT_DOSSIERS, _json(states))
-    resolved = [{"code": it["code"], "resolved_at": it["resolved_at"]} for it in states if it["resolved_at"]]
-    if resolved:
-        await tx.raw.execute(_RESOLVE, _json(resolved))
+    names = ("code", "resolved_at", "electronic_since")
+    ended = [{name: it[name] for name in names} for it in states if it["resolved_at"] or it["electronic_since"]]
+    if ended:
+        await tx.raw.execute(_RESOLVE, _json(ended))
 
 
 async def put_payments(tx: Transaction, payments: Rows) -> None:

@@ -191,6 +191,18 @@ async def test_the_same_event_twice_counts_once(console: Console) -> None:
     assert (await report(console, "fees"))["total"]["online_transactions"] == 1
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0)])
+async def test_an_electronic_result_that_comes_after_the_period_does_not_count_in_it(
+    console: Console, system: Database, order: tuple[int, ...]
+) -> None:
+    it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00").finished("2023-03-14T09:00")
+    it.then("result_attached", "2023-04-02T09:00", electronic_result=True)
+    it.then("payment_recorded", "2023-03-10T09:00")
+    await take(system, "lgsp.dossier", *[it.events[index] for index in order])
+    assert (await report(console, to="2023-03-31"))["total"]["electronic_result_rate_pct"] == 0.0
+    assert (await report(console, to="2023-04-02"))["total"]["electronic_result_rate_pct"] == 100.0
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 async def test_order_of_arrival_does_not_change_the_report(
     console: Console, system: Database, order: tuple[int, ...]
