@@ -1,4 +1,4 @@
-"""`python -m deploy.local up|down|status [--dir .run] [--free-ports] [--only gateway,dossier] [--fresh]`."""
+"""`python -m deploy.local up|down|status|stop|start|restart [--dir .run] …`: see deploy/README.md."""
 
 import argparse
 import asyncio
@@ -12,16 +12,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deploy.local import checks, health, postgres, process
+from deploy.local import checks, health, postgres, process, steering
 from deploy.local.layout import Layout, read_json
 from deploy.local.problem import StackError
 from deploy.local.process import Program
 from deploy.local.services import SERVICES
-from deploy.local.stack import KAFKA, POSTGRES, ROOT
+from deploy.local.stack import KAFKA, POSTGRES, ROOT, by_service
 from deploy.local.supervisor import Supervisor, clear_leftovers
 
 # Stopping is orderly: PostgreSQL writes a checkpoint, Kafka its indexes.
 STOP_SECONDS = 90.0
+PROGRAMS = {service.name for service in SERVICES} | {POSTGRES, KAFKA}
 
 
 def main() -> int:
@@ -33,6 +34,8 @@ def main() -> int:
             return status(layout)
         if arguments.command == "down":
             return down(layout, erase=arguments.erase)
+        if arguments.command in ("stop", "start", "restart"):
+            return steer(layout, arguments)
         layout.make()
         if arguments.command == "supervise":
             return supervise(layout, arguments)
@@ -112,6 +115,19 @@ def status(layout: Layout) -> int:
     return 0 if well else 1
 
 
+def steer(layout: Layout, arguments: argparse.Namespace) -> int:
+    """Stops, starts or restarts one program of a running stack."""
+    if process.recall(layout.pid_file("supervisor")) is None:
+        raise StackError(f"No stack runs in {layout.folder}.")
+    name = arguments.program
+    if arguments.command in ("stop", "restart"):
+        steering.stop(layout, name)
+    if arguments.command in ("start", "restart"):
+        settings = by_service(f"{name}:{setting}" for setting in arguments.set)
+        steering.start(layout, name, settings.get(name))
+    return 0
+
+
 def _welcome(layout: Layout) -> int:
     """What to look at, once everything is ready."""
     code = status(layout)
@@ -151,12 +167,26 @@ def _arguments() -> argparse.Namespace:
             command.add_argument("--fresh", action="store_true", help="begin with an empty folder")
         if name == "down":
             command.add_argument("--erase", action="store_true", help="remove the folder with all its data")
+    _add_steering(commands)
     arguments = parser.parse_args()
-    known = {service.name for service in SERVICES} | {POSTGRES, KAFKA}
-    unknown = {name for name in getattr(arguments, "only", "").split(",") if name} - known
+    unknown = {name for name in getattr(arguments, "only", "").split(",") if name} - PROGRAMS
     if unknown:
-        parser.error(f"unknown in --only: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+        parser.error(f"unknown in --only: {', '.join(sorted(unknown))}; there are {', '.join(sorted(PROGRAMS))}")
     return arguments
+
+
+def _add_steering(commands: Any) -> None:
+    """The commands for one program of a running stack."""
+    for name, purpose in (
+        ("stop", "stop one program and keep it down"),
+        ("start", "let it run again"),
+        ("restart", "stop it and start it"),
+    ):
+        command = commands.add_parser(name, help=purpose)
+        command.add_argument("program", choices=sorted(PROGRAMS))
+        command.add_argument("--dir", default=".run", help="the stack's folder")
+        if name != "stop":
+            command.add_argument("--set", action="append", default=[], help="HUB_NAME=value, for this start alone")
 
 
 def _passed_on() -> dict[str, str]:

@@ -41,9 +41,17 @@ class Layout:
         """Process id and start time of one program."""
         return self.folder / "pids" / f"{name}.json"
 
+    def held(self, name: str) -> Path:
+        """Stands as long as the program is to stay down."""
+        return self.folder / "held" / name
+
+    def next_start(self, name: str) -> Path:
+        """Settings of the program's next start alone."""
+        return self.folder / "next" / f"{name}.json"
+
     def make(self) -> None:
         """Makes the folders that are missing."""
-        for path in (self.folder, self.folder / "logs", self.folder / "pids"):
+        for path in (self.folder, *(self.folder / name for name in ("logs", "pids", "held", "next"))):
             path.mkdir(parents=True, exist_ok=True)
         self.secrets.mkdir(mode=0o700, exist_ok=True)
 

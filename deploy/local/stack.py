@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deploy.local import broker, databases, health, keys, ports, postgres, topics
+from deploy.local import broker, databases, health, keys, ports, postgres, steering, topics
 from deploy.local.layout import Layout, read_json, write_json
 from deploy.local.problem import StackError
 from deploy.local.process import Program
@@ -74,9 +74,13 @@ class Stack:
 
     def supervised(self, service: Service) -> Supervised:
         """The service, to be kept alive."""
-        return Supervised(
-            service.name, self.layout, partial(self.program, service), partial(health.is_alive, self.url(service))
-        )
+
+        def prepare() -> Program:
+            program = self.program(service)
+            settings = steering.take_next(self.layout, service.name)
+            return replace(program, environment={**program.environment, **settings})
+
+        return Supervised(service.name, self.layout, prepare, partial(health.is_alive, self.url(service)))
 
     def infrastructure(self) -> list[Supervised]:
         """PostgreSQL and Kafka, to be kept alive, unless they were given from outside or are not wanted."""
@@ -142,10 +146,10 @@ def plan(layout: Layout, *, free_ports: bool, only: Sequence[str], settings: Seq
     write_json(layout.folder / "ports.json", chosen)
     given = os.environ.get("HUB_POSTGRES_URL"), os.environ.get("HUB_KAFKA_BOOTSTRAP")
     runs -= {name for name, address in zip((POSTGRES, KAFKA), given, strict=True) if address}
-    return Stack(layout, chosen, services, runs, *given, extra=_by_service(settings))
+    return Stack(layout, chosen, services, runs, *given, extra=by_service(settings))
 
 
-def _by_service(settings: Sequence[str]) -> dict[str, dict[str, str]]:
+def by_service(settings: Iterable[str]) -> dict[str, dict[str, str]]:
     """`["dossier:HUB_LOG_LEVEL=DEBUG"]` → `{"dossier": {"HUB_LOG_LEVEL": "DEBUG"}}`."""
     found: dict[str, dict[str, str]] = {}
     for each in settings:

@@ -2,8 +2,9 @@
 
 ```
 starting ──answers──▶ up ──dies, or does not answer for 20 s (then killed)──▶ waiting ──backoff──▶ starting
+                         └──stopped by somebody who holds it down (steering.py)──▶ held ──let go──▶ starting
 ```
-The backoff doubles from 0.2 s to 10 s and starts anew after half a minute of good health.
+The backoff doubles from 0.2 s to 10 s and starts anew after half a minute of good health, or when it was held.
 """
 
 import asyncio
@@ -86,9 +87,10 @@ class Supervised:
             if time.monotonic() - up_since > GOOD_HEALTH_SECONDS:
                 self._pause = FIRST_PAUSE_SECONDS
             self.restarts += 1
-            self.state = "waiting"
-            await asyncio.sleep(self._pause)
-            self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
+            if not await self._was_held():
+                self.state = "waiting"
+                await asyncio.sleep(self._pause)
+                self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
             try:
                 await self._begin()
             except (StackError, OSError, psutil.Error) as problem:  # a full disk, say: it may pass
@@ -102,6 +104,17 @@ class Supervised:
         with contextlib.suppress(FileNotFoundError):
             self._layout.pid_file(self.name).unlink()
         self.state = "stopped"
+
+    async def _was_held(self) -> bool:
+        """Waits while somebody holds it down; whether somebody did."""
+        held = self._layout.held(self.name)
+        if not held.exists():
+            return False
+        self.state = "held"
+        while held.exists():
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        self._pause = FIRST_PAUSE_SECONDS
+        return True
 
     async def _begin(self) -> bool:
         """One start; True once it answers."""

@@ -19,7 +19,7 @@ import time
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import IO, Any
 
-from deploy.local import checks, databases, health, keys, ports, postgres, process, topics
+from deploy.local import checks, databases, health, keys, ports, postgres, process, steering, topics
 from deploy.local.layout import Layout, write_json
 from deploy.local.problem import StackError
 from deploy.local.process import Program
@@ -75,6 +75,7 @@ class Supervisor:
     async def _start(self) -> None:
         self._say("clearing what an earlier run left")
         await asyncio.to_thread(clear_leftovers, self._layout)
+        steering.forget(self._layout)
         stack = plan(self._layout, free_ports=self._free_ports, only=self._only, settings=self._settings)
         checks.disk(self._layout.folder)
         if KAFKA in stack.runs:

@@ -11,6 +11,7 @@
 | portal.after_answer    | sync-national   | answer read, not saved                                |
 | callback.verified      | payment         | CONFIRM verified, not committed                       |
 | callback.committed     | payment         | committed, not answered                               |
+| exchange.before_record | gateway         | the service has acted, the log does not know          |
 """
 
 import os

@@ -10,6 +10,7 @@ from payment import charging, platform
 from payment.charge import CallbackNotVerified, Notice, ReferenceUnknown
 from payment.platform import Platform
 from shared import strict_json, web
+from shared.crashpoint import crashpoint
 from shared.db import Database
 from shared.errors import PayloadTooLarge
 from shared.grouping import Grouped
@@ -42,7 +43,9 @@ class Counter:
 
     async def _settle(self, group: Sequence[tuple[Notice, Mapping[str, Any]]]) -> Sequence[bool]:
         async with self._database.transaction() as tx:
-            return await charging.settle_all(tx, group)
+            known = await charging.settle_all(tx, group)
+            crashpoint("callback.verified")
+            return known
 
 
 async def _counter(request: Request) -> Counter:
@@ -65,4 +68,5 @@ async def confirm(request: Request, counter: Annotated[Counter, Depends(_counter
         raise PayloadTooLarge
     notice, message = platform.read_confirm(counter.platform.partner, body)
     await counter.take(notice, message)
+    crashpoint("callback.committed")
     return Response(strict_json.dumps(platform.confirm_reply(message)), media_type="application/json")

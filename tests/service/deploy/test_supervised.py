@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from deploy.local import health
-from deploy.local.layout import Layout
+from deploy.local import health, steering
+from deploy.local.layout import Layout, write_json
 from deploy.local.ports import a_free_port
 from deploy.local.problem import StackError
 from deploy.local.process import Program
@@ -88,3 +88,19 @@ async def test_a_program_that_cannot_start_is_named_with_its_last_words(layout: 
 
     with pytest.raises(StackError, match=r"broken did not start \(no such key file\): see .*broken\.log"):
         await Supervised("broken", layout, lambda: program, never).start()
+
+
+async def test_a_stopped_program_stays_down_until_it_is_started(server: Supervised, layout: Layout) -> None:
+    pid = server.pid
+    assert pid is not None
+    await asyncio.to_thread(steering.stop, layout, "server")
+    await asyncio.sleep(0.5)
+    assert (server.pid, server.state) == (None, "held")
+    layout.held("server").unlink()
+    await _back(server, pid)
+
+
+def test_settings_of_the_next_start_are_read_once(layout: Layout) -> None:
+    write_json(layout.next_start("dossier"), {"HUB_CRASH": "intake.before:2"})
+    assert steering.take_next(layout, "dossier") == {"HUB_CRASH": "intake.before:2"}
+    assert steering.take_next(layout, "dossier") == {}
