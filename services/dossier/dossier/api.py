@@ -8,11 +8,13 @@ from itertools import groupby
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Query, Request, Response
+from pydantic import AwareDatetime
 
 from dossier import reading_store, record_view
 from dossier.answers import (
     DossierAnswer,
     DossierPage,
+    ExchangesKept,
     HistoryAnswer,
     RatingAnswer,
     ReadAnswer,
@@ -169,6 +171,15 @@ async def internal_read(request: Request, body: ReadBody) -> Response:
     return _json(
         {"items": [record_view.internal(row, body.view, catalogue, by_code.get(row["code"], [])) for row in rows]}
     )
+
+
+@internal_router.get("/internal/exchanges", response_model=ExchangesKept, dependencies=[web.requires_internal()])
+async def internal_exchanges(request: Request, after: AwareDatetime, until: AwareDatetime) -> Response:
+    """Exchanges whose effects were recorded in this time (after < recorded ≤ until): the gateway compares its log."""
+    database: Database = request.app.state.system_database
+    async with database.reading() as rx:
+        rows = await reading_store.exchanges_kept(rx, after, until)
+    return _json({"items": [dict(row) for row in rows]})
 
 
 async def _page(

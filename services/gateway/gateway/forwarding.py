@@ -29,6 +29,7 @@ from gateway.recording import Recorder
 from gateway.route import Match, Table
 from gateway.upstream import Answer, Upstream
 from shared import clock, problems
+from shared.crashpoint import crashpoint
 from shared.errors import HubError, Overloaded, TooManyRequests
 from shared.events import new_id
 from shared.telemetry import HISTOGRAMS, log
@@ -191,6 +192,7 @@ class Front:
     async def _conclude(self, call: Call, answer: Answer, send: Send) -> None:
         """Record, then answer; what cannot be recorded is answered 503."""
         exchange = evidence(call, answer)
+        crashpoint("exchange.before_record")
         try:
             if answer.rest is None:
                 await self._to.recorder.record(exchange)

@@ -9,11 +9,13 @@ from gateway import api, api_clients, api_documents, api_oauth, keys, store_clie
 from gateway.admitting import Admission
 from gateway.api_oauth import Desk
 from gateway.documenting import Documents
+from gateway.effects import Effects
 from gateway.forwarding import Forwarding, Front
 from gateway.keys import Keys
 from gateway.protocol import hardened
 from gateway.quota import Quota
 from gateway.recording import Recorder
+from gateway.recovering import Recovery
 from gateway.route import Table
 from gateway.settings import Settings
 from gateway.signing_in import SignIn
@@ -41,6 +43,7 @@ def create_app(settings: Settings) -> Front:
         _refreshing(runtime.system_database, runtime.revocations),
         idle_seconds=settings.revocations_every_seconds,
     )
+    _recover(settings, runtime, recorder)
 
     @asynccontextmanager
     async def opening(app: FastAPI) -> AsyncIterator[None]:
@@ -108,6 +111,16 @@ def _upstreams(settings: Settings) -> dict[str, Upstream]:
         )
         for name, url in urls.items()
     }
+
+
+def _recover(settings: Settings, runtime: Runtime, recorder: Recorder) -> None:
+    """Compare effects with the log; without a key of its own a gateway (in a test) cannot ask the services."""
+    if runtime.token is None:
+        return
+    effects = Effects(settings.dossier_url, runtime.token)
+    runtime.close_at_end(effects)
+    recovery = Recovery(runtime.system_database, effects, recorder, after_seconds=settings.recover_after_seconds)
+    runtime.work("recovery", recovery.step, idle_seconds=settings.recover_every_seconds)
 
 
 def _refreshing(database: Database, revocations: Revocations) -> Callable[[], Awaitable[int]]:

@@ -199,6 +199,7 @@ def write_keys(folder: Path) -> ECKey:
     (folder / "signing.json").write_text(json.dumps({"keys": [signing.as_dict(private=True)]}))
     service = ECKey.generate_key("P-256", {"kid": "payment-1", "alg": "ES256", "use": "sig"})
     (folder / "services.json").write_text(json.dumps({"payment": service.as_dict(private=False)}))
+    (folder / "payment.json").write_text(json.dumps({"client_id": "payment", **service.as_dict(private=True)}))
     return service
 
 

@@ -1,0 +1,35 @@
+"""The exchanges whose effects stand here, for the gateway to compare its log with."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from shared import clock
+from shared.events import new_id
+from tests.service.dossier.conftest import Hub, a_filing
+
+
+async def kept(hub: Hub, minutes: tuple[int, int] = (-1, 1)) -> list[dict[str, Any]]:
+    after, until = ((clock.now() + timedelta(minutes=each)).isoformat() for each in minutes)
+    path = f"/internal/exchanges?{urlencode({'after': after, 'until': until})}"
+    answer = await hub.client.get(path, headers=hub.issuer.internal_headers("gateway"))
+    assert answer.status_code == 200, answer.text
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+async def test_every_exchange_with_an_effect_is_listed_with_its_dossiers(hub: Hub) -> None:
+    single, batch = new_id(), new_id()
+    filed = await hub.post("/v1/dossiers", a_filing(), role="portal", headers={"hub-exchange-id": single})
+    lines = await hub.batch(
+        "/v1/dossiers/batch", [a_filing(), a_filing()], role="portal", headers={"hub-exchange-id": batch}
+    )
+    found = {item["exchange_id"]: item for item in await kept(hub)}
+    assert found[single]["dossier_codes"] == [filed.json()["code"]]
+    assert found[single]["client_id"] == "test-portal"
+    assert sorted(found[batch]["dossier_codes"]) == sorted(line["code"] for line in lines)
+    assert await kept(hub, (-9, -5)) == []
+
+
+async def test_partners_cannot_ask(hub: Hub) -> None:
+    assert (await hub.client.get("/internal/exchanges", headers=hub.headers())).status_code == 401
