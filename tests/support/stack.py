@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,13 +73,13 @@ def eventually(found: Callable[[], Any], *, seconds: float = 60.0, why: str = ""
 
 
 @contextmanager
-def a_stack() -> Iterator[Stack]:
-    """Up, until the block ends."""
+def a_stack(settings: Sequence[str] = ()) -> Iterator[Stack]:
+    """Up, until the block ends. `settings`: `service:HUB_NAME=value`."""
     with tempfile.TemporaryDirectory(prefix="lgsp-stack-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
         try:
-            _run("up", name, "--free-ports")
+            _run("up", name, "--free-ports", *(part for each in settings for part in ("--set", each)))
             places = json.loads((folder / "stack.json").read_text())
             clients = json.loads((folder / "clients.json").read_text())
             operator = json.loads((folder / "operators.json").read_text())

@@ -1,0 +1,119 @@
+"""The stack under test: where it is, which process is which, and whether it is well."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import psutil
+
+from deploy.local import health, process
+from deploy.local.layout import Layout
+from sandbox import replay_stack
+from tests.support.stack import Stack
+
+# Production waits for minutes where a test can only wait for seconds.
+SETTINGS = (
+    *(
+        f"{service}:HUB_RECEIPT_{which}_SECONDS=2"
+        for service in ("gateway", "dossier", "payment", "citizen-db-adapter", "sync-national")
+        for which in ("AFTER", "EVERY")
+    ),
+    "gateway:HUB_RECOVER_AFTER_SECONDS=5",
+    "gateway:HUB_RECOVER_EVERY_SECONDS=1",
+    "citizen-db-adapter:HUB_REGISTER_DEADLINE_SECONDS=2",
+    "citizen-db-adapter:HUB_ASK_LEASE_SECONDS=3",
+    "citizen-db-adapter:HUB_ASK_LONGEST_RETRY_SECONDS=1",
+    "payment:HUB_PLATFORM_DEADLINE_SECONDS=2",
+    "payment:HUB_INIT_LEASE_SECONDS=3",
+    "payment:HUB_INIT_LONGEST_RETRY_SECONDS=1",
+    "payment:HUB_QUERY_AFTER_SECONDS=3",
+    "payment:HUB_QUERY_EVERY_SECONDS=1",
+    "payment:HUB_QUERY_LONGEST_SECONDS=3",
+    "sync-national:HUB_PORTAL_TIMEOUT_SECONDS=1.5",
+    "sync-national:HUB_PORTAL_BREAKER_OPEN_SECONDS=1",
+    "sync-national:HUB_SYNC_LEASE_SECONDS=3",
+    "sync-national:HUB_SYNC_FIRST_RETRY_SECONDS=0.2",
+    "sync-national:HUB_SYNC_LONGEST_RETRY_SECONDS=1",
+    "sandbox:HUB_CALLBACK_TIMEOUT_SECONDS=2",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """One running stack."""
+
+    stack: Stack
+    urls: dict[str, str]
+    described: replay_stack.Stack
+
+    @classmethod
+    def of(cls, stack: Stack) -> "Hub":
+        """Reads what the stack says about itself."""
+        described = replay_stack.beside(stack.folder / "clients.json")
+        assert described is not None
+        urls = json.loads((stack.folder / "stack.json").read_text())["services"]
+        return cls(stack, urls, described)
+
+    @property
+    def folder(self) -> Path:
+        return self.stack.folder
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.folder)
+
+    @property
+    def gateway(self) -> str:
+        return self.stack.gateway
+
+    @property
+    def sandbox(self) -> str:
+        return self.stack.sandbox
+
+    def running(self, name: str) -> psutil.Process | None:
+        """The program's process, if it lives."""
+        return process.recall(self.layout.pid_file(name))
+
+    def process(self, name: str) -> psutil.Process:
+        """The program's process, which must live."""
+        found = self.running(name)
+        assert found is not None, f"{name} does not run"
+        return found
+
+    def restarts(self, name: str) -> int:
+        """How often the supervisor has started it again."""
+        return int(json.loads((self.folder / "state.json").read_text())["programs"][name]["restarts"])
+
+    async def ready(self) -> None:
+        """Every service says that it and what it needs is there."""
+        async with asyncio.timeout(60):
+            for url in self.urls.values():
+                while not await health.is_ready(url):
+                    await asyncio.sleep(0.05)
+
+    async def asked(self, path: str, headers: dict[str, str]) -> tuple[int, float]:
+        """Status and seconds of one GET through the gateway, by an impatient caller."""
+        async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
+            began = time.monotonic()
+            answer = await client.get(self.gateway + path, headers=headers)
+            return answer.status_code, time.monotonic() - began
+
+    async def control(self, path: str, body: object) -> None:
+        """An order to the sandbox."""
+        async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
+            answer = await client.post(self.sandbox + path, json=body)
+            assert answer.status_code == 200, answer.text
+
+
+async def until(what: Callable[[], bool], *, seconds: float, why: str) -> None:
+    """Waits for something to become true."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not what():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"did not come within {seconds:.0f} s: {why}") from None

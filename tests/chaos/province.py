@@ -1,0 +1,113 @@
+"""A small province played through the hub while something breaks, and the promises that must hold afterwards.
+
+25 dossiers from filing to result, as the replay plays a whole province-year: 9 pay online, 5 at the counter, a third
+goes by events of a ministry. The checker is the replay's own (`sandbox/promises.py`): both published tables, every
+dossier in the hub and at the portal, both ledgers, outbox = topic = inbox, the exchange log.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+
+import aiohttp
+
+from sandbox import plan as planning
+from sandbox import plan_tables, promises, replay_level, replay_registration
+from sandbox.plan_dates import Period
+from sandbox.play import Clients, Player
+from sandbox.replay_client import Credentials, Http, HubClient
+from sandbox.replay_level import HubDossier, Level
+from tests.chaos.history import History
+from tests.chaos.hub import Hub
+
+TABLES = Path(__file__).with_name("tables")
+PERIOD = Period(date(2023, 1, 1), date(2023, 3, 31))
+DOSSIERS = 25
+LEVEL_SECONDS = 90.0
+PATIENCE_SECONDS = 90.0
+TIMEOUT_SECONDS = 10.0
+# Of the events' promises in `promises_events`: what a broker that lost acknowledged records cannot give back.
+OF_TOPICS = "outbox = topic = inbox"
+
+_NUMBERS = itertools.count()
+
+
+@dataclass(slots=True)
+class Province:
+    """One play. Nobody else's dossiers stand in its tables."""
+
+    hub: Hub
+    player: Player
+    operator: HubClient
+    sandbox: Http
+    history: History
+
+    async def play(self) -> None:
+        """From the first filing to the last result; what is in the way of it is waited for."""
+        await self.player.play()
+
+    @asynccontextmanager
+    async def playing(self) -> AsyncIterator[None]:
+        """The play goes on while the block runs; afterwards it comes to its end."""
+        task = asyncio.create_task(self.play())
+        try:
+            yield
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def level(self) -> Level:
+        """Everything that was sent has had all its effects, here and at the nation. Raises `GaveUp`."""
+        return await replay_level.wait_until_level(self.operator, self.player, LEVEL_SECONDS, lambda _: None)
+
+    async def keeps_every_promise(self, *, but: str = "-") -> None:
+        """Once the hub is level. `but` leaves out promises whose name begins so."""
+        level = await self.level()
+        checked = await promises.check(self.player, level.dossiers, self.operator, self.sandbox, self.hub.described)
+        broken = [
+            f"{promise.name}: {promise.found}"
+            for promise in checked.promises
+            if not (promise.holds or promise.name.startswith(but))
+        ]
+        broken += self._of_history(level.dossiers)
+        assert not broken, "\n".join(broken)
+
+    def _of_history(self, held: dict[str, HubDossier]) -> list[str]:
+        """Whoever was told of a dossier can have it, and was told of one only."""
+        broken = [f"acknowledged, but not in the hub: {code}" for code in self.history.codes - held.keys()]
+        broken += [f"two dossiers under one key: {each}" for each in self.history.contradictions()]
+        if len(self.history.codes) != DOSSIERS:
+            broken.append(f"{len(self.history.codes)} dossiers were acknowledged, {DOSSIERS} were filed")
+        return broken
+
+
+@asynccontextmanager
+async def a_province(hub: Hub, folder: Path) -> AsyncIterator[Province]:
+    """A new one, its catalogue and clients registered; its history stands in `folder`."""
+    number = next(_NUMBERS)
+    code = f"{'ABCDEFG'[number // 90]}{10 + number % 90}"
+    plan = planning.make(plan_tables.read(TABLES), code, PERIOD, Fraction(1), seed=number)
+    known = replay_registration.read_credentials(hub.folder / "clients.json")
+    history = History(folder / "history.jsonl")
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, sock_connect=2)
+    async with aiohttp.ClientSession(timeout=timeout, trace_configs=[history.trace()]) as session:
+
+        def client(credentials: Credentials) -> HubClient:
+            return HubClient(session, hub.gateway, credentials, patience_seconds=PATIENCE_SECONDS)
+
+        bootstrap = client(known.bootstrap)
+        await replay_registration.register_catalogue(bootstrap, plan)
+        own = await replay_registration.register_clients(bootstrap, plan)
+        sandbox = Http(session, hub.sandbox, patience_seconds=PATIENCE_SECONDS)
+        clients = Clients(client(own["portal"]), client(own["desk"]), client(own["ministry"]), sandbox)
+        player = Player(plan, clients, lambda _wave, _number: None, single_every=2)
+        try:
+            yield Province(hub, player, client(known.operator), sandbox, history)
+        finally:
+            history.close()
