@@ -17,7 +17,7 @@ from shared.db import DatabaseUnavailable
 _CONNECT_SECONDS = 2.0
 _WAIT_SECONDS = 2.0
 _LOCK_TIMEOUT = "2000"
-_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError)
 
 
 class _Lane:

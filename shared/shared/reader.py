@@ -108,6 +108,11 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 self.stopped = True
                 GAUGES.reader_stopped.labels(self.topic).set(1)
                 log.critical("reader_stopped", topic=self.topic, bugs=len(self._bugs))
+            except Exception:
+                # A loop that ended here would read nothing for ever after, and nobody would see it.
+                COUNTERS.bugs.labels(f"reader {self.topic}").inc()
+                log.exception("reader_failed", topic=self.topic)
+                await asyncio.sleep(0.5)
             finally:
                 with suppress(KafkaError, OSError):
                     await self._consumer.stop()

@@ -38,7 +38,7 @@ _COLUMNS = """chain::text, seq, previous, digest, id::text, kind, client_id, sub
 upstream_status, purpose, received_at, answered_at, recorded_at, request_sha256, response_sha256, dossier_code,
 dossier_count, dossiers_sha256"""
 
-FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 """What a database that is away, full or refusing raises."""
 
 

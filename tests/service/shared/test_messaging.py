@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -118,7 +119,43 @@ async def test_rolled_back_events_are_never_published(database: Database, kafka:
         await noted(database, ["kept"])
 
 
+class Stumbling(Kafka):
+    """Its client library fails as nobody foresaw, the first time that each side is asked for."""
+
+    stumbled: ClassVar[set[str]] = set()
+
+    def producer(self) -> Any:
+        self._stumble("producer")
+        return super().producer()
+
+    def consumer(self, group: str | None, **settings: Any) -> Any:
+        consumer = super().consumer(group, **settings)
+        consumer.start = self._starting(consumer.start)
+        return consumer
+
+    def _starting(self, start: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def started() -> None:
+            self._stumble("consumer")
+            await start()
+
+        return started
+
+    def _stumble(self, side: str) -> None:
+        if side not in self.stumbled:
+            self.stumbled.add(side)
+            raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+
+
+async def test_neither_relay_nor_reader_ends_for_an_unforeseen_fault(database: Database, kafka: Kafka) -> None:
+    """Row 7: asyncpg's own confusion, when PostgreSQL went away in the middle of a query, once ended a relay."""
+    async with running(database, Stumbling(kafka.bootstrap, kafka.prefix)):
+        await publish(database, an_event(text="carried all the same"))
+        await noted(database, ["carried all the same"])
+    assert Stumbling.stumbled == {"producer", "consumer"}
+
+
 async def test_a_late_commit_with_a_smaller_id_is_not_skipped(database: Database, kafka: Kafka) -> None:
+    """Row 8: the relay takes what is there, not what has a larger id than the last one."""
     async with running(database, kafka):
         async with database.transaction() as slow:
             await outbox.publish(slow, TOPIC, [an_event("H08.15-230301-0001", "slow")])
@@ -233,6 +270,7 @@ async def test_too_many_bugs_stop_the_reader(database: Database, kafka: Kafka, m
 
 
 async def test_bytes_that_are_no_event_park_as_poison(database: Database, kafka: Kafka) -> None:
+    """Row 17: whatever stands on the topic, the partition goes on."""
     producer = kafka.producer()
     await producer.start()
     try:
