@@ -37,8 +37,8 @@ status:  ## what runs and whether it is well
 bench: setup  ## measure the hub against the limit of this machine; writes .run/bench.json
 	@$(PYTHON) -m tests.bench
 
-chaos: setup  ## one promise, one fault: the fault suite
-	@$(PYTHON) -m pytest tests/chaos
+chaos: setup  ## the fault suite's long tier: every crash point twenty times
+	@$(PYTHON) -m pytest tests/chaos --chaos-long
 
 e2e: setup  ## the citizens' journeys, through the gateway only
 	@$(PYTHON) -m pytest tests/e2e

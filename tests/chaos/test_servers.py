@@ -1,0 +1,35 @@
+"""Kafka and PostgreSQL go away and come back."""
+
+import asyncio
+import signal
+
+import pytest
+
+from tests.chaos.faults import down
+from tests.chaos.hub import Hub, until
+from tests.chaos.province import DOSSIERS, Province
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_intake_goes_on_without_the_broker(hub: Hub, province: Province, how: signal.Signals) -> None:
+    """Row 4: everything is taken in while Kafka is away, and completes by itself once it is back."""
+    async with down(hub, "kafka", how):
+        playing = asyncio.create_task(province.play())
+        await until(lambda: len(province.history.codes) == DOSSIERS, seconds=30, why="all are filed without Kafka")
+    await playing
+    await province.keeps_every_promise()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+async def test_postgresql_restarts(hub: Hub, province: Province, how: signal.Signals) -> None:
+    """Row 7: shut down fast or at once; callers hear 503 within a second; the same keys tell what was committed."""
+    headers = await province.operator.authorization()
+    async with province.playing():
+        await asyncio.sleep(0.3)
+        async with down(hub, "postgres", how):
+            asked = [await hub.asked("/v1/dossiers?limit=1", headers) for _ in range(20)]
+    assert {status for status, _ in asked} == {503}
+    assert max(seconds for _, seconds in asked) < 1.0
+    await province.keeps_every_promise()
