@@ -78,7 +78,7 @@ async def revoke(request: Request) -> Response:
     return await _served(request, lambda server, form: server.create_endpoint_response("revocation", form))
 
 
-@router.get("/oauth/revocations", include_in_schema=False, dependencies=[web.requires_internal()])
+@router.get("/oauth/revocations", dependencies=[web.requires_internal()])
 async def revocations(request: Request) -> Response:
     """What is revoked now, for the services' own copies."""
     runtime: Runtime = request.app.state.runtime
