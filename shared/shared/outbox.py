@@ -105,8 +105,8 @@ class Relay:
                 await asyncio.sleep(0.5)
             await connection.execute("SELECT outbox_prepare_days($1)", KEEP_DAYS)
             producer = self._kafka.producer()
-            await producer.start()
-            try:
+            try:  # also a start that fails or is cancelled leaves something to stop
+                await producer.start()
                 await self._carry(connection, producer)
             finally:
                 await producer.stop()
