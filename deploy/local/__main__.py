@@ -81,6 +81,12 @@ def up(layout: Layout, arguments: argparse.Namespace) -> int:
         time.sleep(0.1)
 
 
+def _unless_gone(_call: object, _path: str, fault: tuple[object, BaseException, object]) -> None:
+    """A supervisor on its way out removes its own files at the same time."""
+    if not isinstance(fault[1], FileNotFoundError):
+        raise fault[1]
+
+
 def down(layout: Layout, *, erase: bool = False) -> int:
     """Stops the stack, also one whose supervisor is dead; with `erase` its folder goes too."""
     if not layout.folder.exists():
@@ -91,7 +97,7 @@ def down(layout: Layout, *, erase: bool = False) -> int:
     clear_leftovers(layout)
     if erase:
         postgres.erase(layout.folder / POSTGRES)
-        shutil.rmtree(layout.folder)
+        shutil.rmtree(layout.folder, onerror=_unless_gone)
     return 0
 
 
