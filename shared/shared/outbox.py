@@ -124,8 +124,10 @@ class Relay:
                 crashpoint("relay.after_produce")
                 await connection.execute(_MOVE, [row["id"] for row in rows])
             if len(rows) < _BATCH:
+                # Not `wait_for`: in Python 3.11 it swallows a cancellation that comes together with the wake-up.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+                    async with asyncio.timeout(self._poll_seconds):
+                        await self._wake.wait()
             today = asyncio.get_running_loop().time() // 3600
             if day != today:
                 day = today

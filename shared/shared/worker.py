@@ -61,5 +61,7 @@ class Worker:
             if failures:
                 await asyncio.sleep(min(0.2 * 2 ** min(failures, 10), _LONGEST_PAUSE_SECONDS))
             elif not worked:
+                # Not `wait_for`: in Python 3.11 it swallows a cancellation that comes together with the wake-up.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.wake.wait(), self._idle_seconds)
+                    async with asyncio.timeout(self._idle_seconds):
+                        await self.wake.wait()

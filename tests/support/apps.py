@@ -26,7 +26,9 @@ async def in_process(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 async def served(app: FastAPI, port: int | None = None) -> AsyncIterator[str]:
     """The base URL of the app on a loopback port, in this event loop."""
     port = port or a_free_port()
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve())
     try:
@@ -37,9 +39,9 @@ async def served(app: FastAPI, port: int | None = None) -> AsyncIterator[str]:
             await asyncio.sleep(0.005)
         yield f"http://127.0.0.1:{port}"
     finally:
+        # Not `force_exit`: it skips the lifespan, and relays and workers of a test would run on beside all later ones.
         server.should_exit = True
-        server.force_exit = True
-        await asyncio.wait([task], timeout=15)
+        await asyncio.wait_for(task, 20)
 
 
 class _Server(uvicorn.Server):
