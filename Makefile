@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 RUN := .run
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check up down status bench chaos e2e lock
+.PHONY: help setup demo test check up down status bench chaos mutants e2e lock
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: setup  ## measure the hub against the limit of this machine; writes .run/
 
 chaos: setup  ## the fault suite's long tier: every crash point twenty times
 	@$(PYTHON) -m pytest tests/chaos --chaos-long
+
+mutants: setup  ## can the tests fail? each broken promise, on a copy of the tree, must be caught
+	@$(PYTHON) -m tests.mutants
 
 e2e: setup  ## the citizens' journeys, through the gateway only
 	@$(PYTHON) -m pytest tests/e2e

@@ -1,5 +1,6 @@
 """The payment platform's wire: the document's vectors, INIT's fields, what makes a CONFIRM genuine."""
 
+import hmac
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,6 +92,22 @@ def test_whatever_was_changed_after_signing_is_refused(changes: dict[str, Any]) 
     forged = orjson.dumps(orjson.loads(signed()) | changes)
     with pytest.raises(CallbackNotVerified):
         read(forged)
+
+
+def test_the_checksum_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison that ends at the first difference tells a forger, by its time, how far he has come."""
+    compared: list[set[bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append({one, other})
+        return one == other
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    forged = b"0" * 64
+    with pytest.raises(CallbackNotVerified):
+        read(orjson.dumps(orjson.loads(signed()) | {"MaXacThuc": forged.decode()}))
+    genuine = orjson.loads(signed())["MaXacThuc"].encode()
+    assert compared == [{forged, genuine}]
 
 
 @pytest.mark.parametrize("name", [*CONFIRM, "MaXacThuc"])
