@@ -17,7 +17,7 @@ from deploy.local import topics
 from deploy.local.databases import Urls
 from tests.support import apps, loopback, servers
 from tests.support.database import Templates
-from tests.support.stack import Stack, a_stack
+from tests.support.stack import Stack, the_stack
 from tests.support.tokens import TokenIssuer
 
 # A developer's own settings must not reach the services under test; `servers` has taken out where the servers are.
@@ -36,7 +36,7 @@ def pytest_configure() -> None:
 
 
 # A folder's tests run together, and those that need the whole stack last: it then runs beside no other.
-_ORDER = ("unit", "contract", "service", "chaos", "e2e", "browser")
+_ORDER = ("unit", "contract", "service", "chaos", "security", "e2e", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole local stack, for real."""
-    with a_stack() as running:
+    with the_stack() as running:
         yield running
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import uuid_utils
 
-from shared import strict_json
+from shared import clock, strict_json
 from shared.errors import HubError
 
 MAX_BYTES = 900_000
@@ -99,20 +99,23 @@ def encode(event: Event) -> bytes:
 
 
 def decode(value: bytes, headers: Mapping[str, str] | None = None, published_at: datetime | None = None) -> Event:
-    """The event in a Kafka record. Raises `MalformedEvent`."""
+    """The event in a Kafka record; one without `time` (CloudEvents asks for none) has the record's. Raises
+    `MalformedEvent`.
+    """
     try:
         # What is on the topics was checked when it was accepted; here only speed and shape matter.
         envelope = orjson.loads(value)
-        sequence = envelope.get("sequence")
+        sequence, trace = envelope.get("sequence"), envelope.get("traceparent")
         event = Event(
             id=_text(envelope, "id"),
             source=_text(envelope, "source"),
             type=_text(envelope, "type"),
             subject=envelope.get("subject") or "",
-            time=_time(envelope),
+            time=_time(envelope) if "time" in envelope else published_at or clock.now(),
             data=envelope.get("data") or {},
-            sequence=None if sequence is None else int(sequence),
-            traceparent=envelope.get("traceparent"),
+            # A partner's own `sequence` may be any text (CloudEvents extension), its `traceparent` anything.
+            sequence=sequence if type(sequence) is int else None,
+            traceparent=trace if isinstance(trace, str) else None,
             extensions={k: v for k, v in envelope.items() if k not in _CONTEXT and k != "datacontenttype"},
             headers=dict(headers or {}),
             published_at=published_at,

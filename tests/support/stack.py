@@ -15,6 +15,8 @@ from typing import Any
 import httpx2
 
 UP_SECONDS = 240
+# Taken out of the environment like the servers' addresses: no service knows it.
+GIVEN = os.environ.pop("HUB_STACK_DIR", None)
 
 
 @dataclass(slots=True)
@@ -80,12 +82,26 @@ def a_stack(settings: Sequence[str] = ()) -> Iterator[Stack]:
         folder.chmod(0o755)
         try:
             _run("up", name, "--free-ports", *(part for each in settings for part in ("--set", each)))
-            places = json.loads((folder / "stack.json").read_text())
-            clients = json.loads((folder / "clients.json").read_text())
-            operator = json.loads((folder / "operators.json").read_text())
-            yield Stack(folder, places["gateway"], places["sandbox"], clients, operator)
+            yield _found(folder)
         finally:
             _run("down", name)
+
+
+@contextmanager
+def the_stack() -> Iterator[Stack]:
+    """The one of HUB_STACK_DIR, which goes on running; or one for as long as the block lasts."""
+    if GIVEN:
+        yield _found(Path(GIVEN))
+        return
+    with a_stack() as stack:
+        yield stack
+
+
+def _found(folder: Path) -> Stack:
+    places = json.loads((folder / "stack.json").read_text())
+    clients = json.loads((folder / "clients.json").read_text())
+    operator = json.loads((folder / "operators.json").read_text())
+    return Stack(folder, places["gateway"], places["sandbox"], clients, operator)
 
 
 def _run(verb: str, folder: str, *options: str) -> None:
