@@ -33,6 +33,8 @@ SETTINGS = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
+    # The fault suite's readers lose their partitions after 3 s of silence; the broker's own limit is 6.
+    "group.min.session.timeout.ms": "1000",
     # After a kill the broker waits until its old session expires: 11 s by default, 3 s with these.
     "broker.session.timeout.ms": "1500",
     "broker.heartbeat.interval.ms": "400",

@@ -16,6 +16,9 @@
 
 import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
 
 
 class _Armed:
@@ -26,10 +29,23 @@ class _Armed:
 
 
 def arm(setting: str) -> None:
-    """`name:n` from the settings; "" arms nothing."""
-    if setting:
-        _Armed.name, _, passages = setting.partition(":")
-        _Armed.passages = int(passages or 1)
+    """`name:n` from the settings, or `@file`: SIGUSR2 takes such an order from the file. "" arms nothing."""
+    if setting.startswith("@"):
+        signal.signal(signal.SIGUSR2, _arm_from(Path(setting[1:])))
+    elif setting:
+        name, _, passages = setting.partition(":")
+        _Armed.name, _Armed.passages = name, int(passages or 1)
+
+
+def _arm_from(order: Path) -> Callable[[int, FrameType | None], None]:
+    """Takes the order and removes it, which tells whoever gave it."""
+
+    def take(_signal: int, _frame: FrameType | None) -> None:
+        setting = order.read_text()
+        order.unlink()
+        arm(setting)
+
+    return take
 
 
 def crashpoint(name: str) -> None:

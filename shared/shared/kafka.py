@@ -15,6 +15,8 @@ class Kafka:
 
     bootstrap: str
     prefix: str = ""
+    session_seconds: float = 10.0
+    """So long a reader that is silent (killed, or standing still) keeps its partitions."""
 
     def topic(self, name: str) -> str:
         """The topic's name on the broker."""
@@ -44,8 +46,8 @@ class Kafka:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=2_000,
+            session_timeout_ms=int(self.session_seconds * 1000),
+            heartbeat_interval_ms=int(self.session_seconds * 200),
             max_partition_fetch_bytes=2_097_152,
             **settings,
         )

@@ -42,7 +42,7 @@ class Runtime:
     def __init__(self, service: str, settings: ServiceSettings, *, jwks: JwksSource | None = None) -> None:
         self.service = service
         self.settings = settings
-        self.kafka = Kafka(settings.kafka_bootstrap, settings.kafka_prefix)
+        self.kafka = Kafka(settings.kafka_bootstrap, settings.kafka_prefix, settings.kafka_session_seconds)
         wake = asyncio.Event()
         pool = settings.database_pool_size
         self.api_database = Database(settings.database_api_url.get_secret_value(), pool_size=pool, wake=wake)

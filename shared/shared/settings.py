@@ -21,7 +21,8 @@ class HubSettings(BaseSettings):
     log_level: str = "INFO"
     otlp_endpoint: str = ""
     crash: str = ""
-    """`name:n`: the process kills itself at the n-th passage of a crash point (the fault suite's)."""
+    """`name:n`: the process kills itself at the n-th passage of a crash point (the fault suite's); `@file`: the
+    order is taken from this file at SIGUSR2."""
 
     @model_validator(mode="after")
     def _know_every_name(self) -> Self:
@@ -40,6 +41,8 @@ class ServiceSettings(HubSettings):
     database_pool_size: int = 10
     kafka_bootstrap: str = "127.0.0.1:9092"
     kafka_prefix: str = ""
+    kafka_session_seconds: float = 10.0
+    """So long a reader that is silent keeps its partitions."""
     gateway_url: str = "http://127.0.0.1:8080"
     service_key_file: Path | None = None
     readers: dict[str, list[str]] = {}

@@ -1,13 +1,15 @@
 """One stack for the whole folder, and a province of its own for each test."""
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.chaos import hub as hubs
-from tests.chaos.hub import Hub
+from tests.chaos.hub import Hub, until
 from tests.chaos.province import Province, a_province
 from tests.support.stack import a_stack
 
@@ -25,16 +27,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seed", range(LONG_SEEDS if long else PUSH_SEEDS))
 
 
+class _Running:
+    """The folder's stack, down again after the folder's last test: the next folder has one of its own."""
+
+    stack = ExitStack()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    if nextitem is None or nextitem.path.parent != item.path.parent:
+        _Running.stack.close()
+
+
 @pytest.fixture(scope="session")
 def hub() -> Iterator[Hub]:
     """The hub under test, with waits of seconds."""
-    with a_stack(hubs.SETTINGS) as stack:
-        yield Hub.of(stack)
+    orders = Path(_Running.stack.enter_context(tempfile.TemporaryDirectory(prefix="lgsp-orders-")))
+    yield Hub.of(_Running.stack.enter_context(a_stack(hubs.settings(orders))), orders)
+    _Running.stack.close()
 
 
 @pytest_asyncio.fixture
 async def province(hub: Hub, tmp_path: Path) -> AsyncIterator[Province]:
-    """25 dossiers to be played; the hub is well."""
+    """25 dossiers to be played; the hub is well, and afterwards nothing died but by the test's own faults."""
     await hub.ready()
     async with a_province(hub, tmp_path) as made:
         yield made
+    await until(lambda: hub.restarts() >= hub.deaths, seconds=5, why="the supervisor's account of all deaths")
+    assert hub.restarts() == hub.deaths

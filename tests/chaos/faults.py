@@ -3,9 +3,12 @@
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
+
+import psutil
 
 from deploy.local import health, steering
 from deploy.local.ports import a_free_port
@@ -15,33 +18,57 @@ FIRES_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def armed(hub: Hub, service: str, point: str, passage: int) -> AsyncIterator[None]:
-    """The service kills itself at this passage of a crash point, once; the block ends when it has happened."""
-    unharmed = hub.restarts(service) + 1  # arming it is a start of its own
-
-    def has_fired() -> bool:
-        return hub.restarts(service) > unharmed
-
-    await asyncio.to_thread(steering.restart, hub.layout, service, {"HUB_CRASH": f"{point}:{passage}"})
-    await hub.ready()
+async def armed(hub: Hub, points: Mapping[str, tuple[str, int]]) -> AsyncIterator[None]:
+    """Each of these services kills itself once, at its crash point's n-th passage; the block ends when all have."""
+    victims = {service: hub.process(service) for service in points}
+    for service, (point, passage) in points.items():
+        # Started again by us: the supervisor's pause grows with every death, as for a program that is ill.
+        hub.layout.held(service).touch()
+        await hub.order(service, f"{point}:{passage}")
+    watching = [asyncio.create_task(_start_when_dead(hub, service, victim)) for service, victim in victims.items()]
     try:
         yield
-        await until(has_fired, seconds=FIRES_SECONDS, why=f"{service} comes to {point} for the {passage}. time")
+        for service, (point, passage) in points.items():
+            why = f"{service} comes to {point} for the {passage}. time"
+            await until(partial(_is_dead, victims[service]), seconds=FIRES_SECONDS, why=why)
+    except BaseException as fault:
+        fault.add_note(f"armed: {points}; dead: {[name for name, victim in victims.items() if _is_dead(victim)]}")
+        raise
     finally:
-        if not has_fired():
-            await asyncio.to_thread(steering.restart, hub.layout, service)
-        await _back(hub, service)
+        for task in watching:
+            task.cancel()
+        for service, victim in victims.items():
+            if not _is_dead(victim):
+                await hub.order(service, "nowhere:1")
+            hub.deaths[service] += _is_dead(victim)
+            hub.layout.held(service).unlink(missing_ok=True)
+        for service in points:
+            await _back(hub, service)
+
+
+async def _start_when_dead(hub: Hub, service: str, victim: psutil.Process) -> None:
+    while not _is_dead(victim):
+        await asyncio.sleep(0.02)
+    hub.layout.held(service).unlink()
+
+
+def _is_dead(victim: psutil.Process) -> bool:
+    try:
+        return not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @asynccontextmanager
 async def killed(hub: Hub, service: str) -> AsyncIterator[None]:
     """kill -9 now; the block runs while the supervisor brings it back."""
     victim = hub.process(service)
+    hub.deaths[service] += 1
     victim.kill()
     try:
         yield
     finally:
-        await until(lambda: not victim.is_running(), seconds=10, why=f"{service} dies")
+        await until(lambda: _is_dead(victim), seconds=10, why=f"{service} dies")
         await _back(hub, service)
 
 
@@ -66,6 +93,7 @@ async def stopped(hub: Hub, *services: str) -> AsyncIterator[None]:
 @asynccontextmanager
 async def down(hub: Hub, name: str, how: signal.Signals | None = None) -> AsyncIterator[None]:
     """A program ended by this signal (its own orderly one by default) and kept away during the block."""
+    hub.deaths[name] += 1
     await asyncio.to_thread(steering.stop, hub.layout, name, how)
     try:
         yield

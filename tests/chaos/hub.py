@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +17,16 @@ from deploy.local.layout import Layout
 from sandbox import replay_stack
 from tests.support.stack import Stack
 
+SERVICES = ("gateway", "dossier", "payment", "citizen-db-adapter", "sync-national", "console")
 # Production waits for minutes where a test can only wait for seconds.
-SETTINGS = (
+_SETTINGS = (
     *(
         f"{service}:HUB_RECEIPT_{which}_SECONDS=2"
         for service in ("gateway", "dossier", "payment", "citizen-db-adapter", "sync-national")
         for which in ("AFTER", "EVERY")
     ),
-    "gateway:HUB_RECOVER_AFTER_SECONDS=5",
+    *(f"{service}:HUB_KAFKA_SESSION_SECONDS=3" for service in SERVICES),
+    "gateway:HUB_RECOVER_AFTER_SECONDS=3",
     "gateway:HUB_RECOVER_EVERY_SECONDS=1",
     "citizen-db-adapter:HUB_REGISTER_DEADLINE_SECONDS=2",
     "citizen-db-adapter:HUB_ASK_LEASE_SECONDS=3",
@@ -42,6 +46,11 @@ SETTINGS = (
 )
 
 
+def settings(orders: Path) -> list[str]:
+    """Of the stack under test; its services take orders to die at a crash point from files in `orders`."""
+    return [*_SETTINGS, *(f"{service}:HUB_CRASH=@{orders / service}" for service in SERVICES)]
+
+
 @dataclass(frozen=True, slots=True)
 class Hub:
     """One running stack."""
@@ -49,14 +58,18 @@ class Hub:
     stack: Stack
     urls: dict[str, str]
     described: replay_stack.Stack
+    orders: Path
+    """Folder of the orders to die: one file for each service."""
+    deaths: Counter[str]
+    """How often each program was ended by a fault; it must not have ended more often."""
 
     @classmethod
-    def of(cls, stack: Stack) -> "Hub":
+    def of(cls, stack: Stack, orders: Path) -> "Hub":
         """Reads what the stack says about itself."""
         described = replay_stack.beside(stack.folder / "clients.json")
         assert described is not None
         urls = json.loads((stack.folder / "stack.json").read_text())["services"]
-        return cls(stack, urls, described)
+        return cls(stack, urls, described, orders, Counter())
 
     @property
     def folder(self) -> Path:
@@ -84,9 +97,17 @@ class Hub:
         assert found is not None, f"{name} does not run"
         return found
 
-    def restarts(self, name: str) -> int:
-        """How often the supervisor has started it again."""
-        return int(json.loads((self.folder / "state.json").read_text())["programs"][name]["restarts"])
+    def restarts(self) -> Counter[str]:
+        """How often the supervisor has started each program again."""
+        programs = json.loads((self.folder / "state.json").read_text())["programs"]
+        return +Counter({name: int(program["restarts"]) for name, program in programs.items()})
+
+    async def order(self, service: str, crash: str) -> None:
+        """Tell a service where to die: `point:passage`; it has taken the order when this returns."""
+        path = self.orders / service
+        path.write_text(crash)
+        self.process(service).send_signal(signal.SIGUSR2)
+        await until(lambda: not path.exists(), seconds=20, why=f"{service} takes the order {crash}")
 
     async def ready(self) -> None:
         """Every service says that it and what it needs is there."""

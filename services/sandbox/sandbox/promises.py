@@ -43,8 +43,13 @@ async def check(
     operator: HubClient,
     sandbox: Http,
     stack: Stack | None,
+    *,
+    with_log: bool = True,
 ) -> Checked:
-    """Every promise. `stack` None: its databases and broker cannot be read, their promises are left out."""
+    """Every promise. `stack` None: its databases and broker cannot be read, their promises are left out.
+
+    `with_log` False: whoever checks often has the chains of the exchange log verified once, at the end.
+    """
     figures: dict[str, Any] = {}
     tables = await promises_tables.check(player.plan, operator)
     figures["tables"] = tables.figures
@@ -56,5 +61,7 @@ async def check(
         codes = frozenset(played.code for played in player.played)
         events = await promises_events.check(stack, codes)
         promises += events.promises
+        if with_log:
+            promises.append(await promises_events.log_verifies(stack))
         figures["events"] = events.figures
     return Checked(promises, figures)

@@ -146,5 +146,5 @@ async def test_a_parked_or_waiting_event_of_ours_is_found_another_one_is_not_our
 
 async def test_a_log_that_cannot_be_verified_does_not_hold(passed: Events) -> None:
     passed.stack.postgres["gateway"] = "postgresql://nobody@127.0.0.1:1/nothing"
-    assert not (await promises_events._log_verifies(passed.stack)).holds
+    assert not (await promises_events.log_verifies(passed.stack)).holds
     assert "HUB_DATABASE_SYSTEM_URL" not in os.environ
