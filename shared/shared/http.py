@@ -10,15 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import httpx2
+import aiohttp
 from opentelemetry import propagate
+from yarl import URL
 
 from shared import strict_json
 from shared.errors import HubError, Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from shared.telemetry import COUNTERS, GAUGES
 
 BreakerState = Literal["closed", "open", "half_open"]
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_KEEP_ALIVE_SECONDS = 3.0
+"""Shorter than uvicorn's 5 s: a connection is never picked while the other side closes it."""
+_CHUNK = 64 * 1024
+_PATHS_KEPT = 64
 
 
 class Breaker:
@@ -110,16 +114,10 @@ class Peer:
         self._deadline_seconds = deadline_seconds
         self._max_bytes = max_bytes
         self._bulkhead = asyncio.Semaphore(concurrency)
-        # The pool is as large as the bulkhead: httpx's cost per request grows with the size of its pool.
-        limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-        self._client = httpx2.AsyncClient(
-            base_url=base_url,
-            limits=limits,
-            timeout=None,
-            headers=headers,
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._base_url = base_url.rstrip("/")
+        self._headers = headers
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
 
     async def send(
         self,
@@ -161,7 +159,8 @@ class Peer:
 
     async def close(self) -> None:
         """Close the pool."""
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     def _enter(self) -> None:
         if not self.breaker.enter():
@@ -184,25 +183,53 @@ class Peer:
 
     async def _exchange(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
-            async with self._client.stream(method, path, content=content, headers=headers) as response:
-                return Answer(response.status_code, response.headers, await self._read(response))
-        except _NEVER_SENT as fault:
+            async with self._client().request(
+                method, self._url(path), data=content, headers=headers, allow_redirects=False
+            ) as response:
+                return Answer(response.status, response.headers, await self._read(response))
+        except aiohttp.ClientConnectorError as fault:
             self._failed("unreachable")
             raise UpstreamUnavailable(internal=f"{self.name}: {fault!r}", retry_after_seconds=1) from fault
-        except (httpx2.TransportError, httpx2.DecodingError) as fault:
+        except (aiohttp.ClientError, OSError) as fault:
+            if isinstance(fault, TimeoutError):
+                raise
             self._failed("cut")
             raise UpstreamUnavailable(internal=f"{self.name}: {fault!r}", outcome_unknown=True) from fault
 
-    async def _read(self, response: httpx2.Response) -> bytes:
+    def _client(self) -> aiohttp.ClientSession:
+        """Made in the loop that uses it. The bulkhead bounds the connections, the deadline the time."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+                headers=self._headers,
+                skip_auto_headers=("Accept-Encoding", "User-Agent", "Content-Type"),
+            )
+        return self._session
+
+    def _url(self, path: str) -> URL:
+        """Parsed once where it comes again; a path with a question in it is not kept."""
+        if "?" in path:
+            return URL(self._base_url + path)
+        url = self._urls.get(path)
+        if url is None:
+            url = URL(self._base_url + path)
+            if len(self._urls) < _PATHS_KEPT:
+                self._urls[path] = url
+        return url
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         parts: list[bytes] = []
         size = 0
-        async for part in response.aiter_bytes():
+        async for part in response.content.iter_chunked(_CHUNK):
             size += len(part)
             if size > self._max_bytes:
                 self._failed("too_large")
+                response.close()
                 raise UpstreamInvalid(internal=f"{self.name}: answer too large", outcome_unknown=True)
             parts.append(part)
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _failed(self, outcome: str) -> None:
         self.breaker.failed()
