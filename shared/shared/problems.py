@@ -80,21 +80,29 @@ def response(error: HubError) -> Response:
 
 def invalid(failure: ValidationError | RequestValidationError) -> InvalidRequest:
     """What pydantic found, as our error: pointers and messages, never the input."""
-    return InvalidRequest(errors=fields(failure.errors()))
+    return InvalidRequest(errors=fields(failure.errors(), names_place=isinstance(failure, RequestValidationError)))
 
 
-def fields(found: Sequence[Any]) -> list[FieldError]:
-    """pydantic's errors as RFC 6901 pointers into the body (`/applicant/full_name`), or `query:limit`."""
+def fields(found: Sequence[Any], *, names_place: bool) -> list[FieldError]:
+    """pydantic's errors as RFC 6901 pointers into the body (`/applicant/full_name`), or `query:limit`.
+
+    `names_place`: they begin with `body`, `query` and so on; otherwise those are names of members like any other.
+    """
     listed = []
     for error in found:
-        place, *path = error["loc"] or ("body",)
+        place, *path = error["loc"] if names_place and error["loc"] else ("body", *error["loc"])
         if place in {"query", "path", "header", "cookie"}:
             pointer = f"{place}:{'/'.join(str(step) for step in path)}"
         else:
-            steps = path if place == "body" else [place, *path]
-            pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
-        listed.append(FieldError(pointer, str(error["msg"]).removeprefix("Value error, ")))
+            pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+        listed.append(FieldError(pointer, _told(error)))
     return listed
+
+
+def _told(error: Any) -> str:
+    """pydantic's message, unless a parser of the standard library has put the value into it."""
+    message, value = str(error["msg"]).removeprefix("Value error, "), error.get("input")
+    return "is not valid" if isinstance(value, str) and len(value) > 3 and value in message else message
 
 
 def bug(fault: BaseException, place: str) -> Response:

@@ -32,6 +32,7 @@ class Smith:
     def __init__(self, keys_file: Path, issuer: str, audience: str) -> None:
         self.public = ECKey.import_key(json.loads(keys_file.read_text())["keys"][0]).as_dict(private=False)
         self._key = ECKey.import_key(json.loads(keys_file.read_text())["keys"][0])
+        self.kid = str(self.public["kid"])
         self._issuer, self._audience = issuer, audience
         self._header = {"alg": "ES256", "typ": "at+jwt", "kid": self.public["kid"]}
 
@@ -51,7 +52,8 @@ class Smith:
             return jwt.encode(told, self.claims(**claims), key, registry=_LAX)
         # By hand: no library signs every header that an attacker can write.
         text = f"{part(told)}.{part(self.claims(**claims))}"
-        private: ec.EllipticCurvePrivateKey = (key or self._key).private_key
+        private = (key or self._key).private_key
+        assert isinstance(private, ec.EllipticCurvePrivateKey)
         r, s = decode_dss_signature(private.sign(text.encode(), ec.ECDSA(SHA256())))
         return f"{text}.{part(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
@@ -67,7 +69,7 @@ class Smith:
         good = self.signed()
         body, signature = good.split(".")[1:]
         pem = self._key.as_pem(private=False)
-        rsa = RSAKey.generate_key(2048, {"kid": self.public["kid"]})
+        rsa = RSAKey.generate_key(2048, {"kid": self.kid})
         none = {"typ": "at+jwt", "kid": self.public["kid"]}
         return {
             **{
@@ -83,7 +85,7 @@ class Smith:
             "RS256 under our kid": self.signed({"alg": "RS256"}, rsa),
             "a list of algorithms": self.by_hand(self._header | {"alg": ["ES256", "none"]}, self.claims(), signature),
             "no alg": self.by_hand({**none}, self.claims(), signature),
-            "another curve": self.signed({"alg": "ES384"}, ECKey.generate_key("P-384", {"kid": self.public["kid"]})),
+            "another curve": self.signed({"alg": "ES384"}, ECKey.generate_key("P-384", {"kid": self.kid})),
             "no signature": f"{part(self._header)}.{body}.",
             "a signature of zeros": f"{part(self._header)}.{body}.{part(bytes(64))}",
             "a DER signature": f"{part(self._header)}.{body}.{part(bytes([0x30, 6, 2, 1, 1, 2, 1, 1]))}",
@@ -92,7 +94,7 @@ class Smith:
     def _of_header(self) -> dict[str, str]:
         other = ECKey.generate_key("P-256", {"kid": "other"})
         mine = other.as_dict(private=False)
-        true = {
+        true: dict[str, dict[str, Any]] = {
             "jwk": {"jwk": self.public}, "jku": {"jku": f"{self._issuer}/.well-known/jwks.json"},
             "x5u": {"x5u": f"{self._issuer}/x"}, "x5c": {"x5c": ["MIIB"]}, "crit": {"crit": ["exp"], "exp": 1},
             "b64": {"b64": False, "crit": ["b64"]},

@@ -13,10 +13,13 @@ def _birth(value: Any) -> Any:
     """`yyyy-mm-dd`, or the year alone where no more is known (wire document 3.1)."""
     if isinstance(value, str) and len(value) == 4 and value.isascii() and value.isdigit():
         return value
-    if not isinstance(value, str) or len(value) != 10:
-        raise ValueError("must be a date like 1990-04-12, or a year")
-    date.fromisoformat(value)
-    return value
+    try:
+        if isinstance(value, str) and len(value) == 10:
+            date.fromisoformat(value)
+            return value
+    except ValueError:
+        pass
+    raise ValueError("must be a date like 1990-04-12, or a year")
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]

@@ -37,8 +37,11 @@ def _moment(value: Any) -> Any:
 
 
 def _day(value: Any) -> Any:
-    if isinstance(value, str) and len(value) == 10 and value[4] == "-":
-        return date.fromisoformat(value)
+    try:
+        if isinstance(value, str) and len(value) == 10 and value[4] == "-":
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     raise ValueError("must be a date of the form 1990-04-12")
