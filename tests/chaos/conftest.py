@@ -17,7 +17,21 @@ PUSH_SEEDS, LONG_SEEDS = 2, 20
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--chaos-long", action="store_true", help="the long tier: 20 seeds for each crash point")
+    parser.addoption("--chaos-long", action="store_true", help="the long tier: 20 seeds for each crash point, replays")
+    parser.addoption("--chaos-scale", default="0.2", help="of the replays: 0.2 is 20,000 dossiers")
+    parser.addoption("--chaos-seconds", default="120", help="the replays' longest fault")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: belongs to the long tier alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The push tier leaves the long one out."""
+    if not config.getoption("--chaos-long", default=False):
+        longer = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=longer)
+        items[:] = [item for item in items if item not in longer]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -63,12 +63,14 @@ def _is_dead(victim: psutil.Process) -> bool:
 async def killed(hub: Hub, service: str) -> AsyncIterator[None]:
     """kill -9 now; the block runs while the supervisor brings it back."""
     victim = hub.process(service)
+    hub.layout.held(service).touch()
     hub.deaths[service] += 1
     victim.kill()
     try:
         yield
     finally:
         await until(lambda: _is_dead(victim), seconds=10, why=f"{service} dies")
+        hub.layout.held(service).unlink()
         await _back(hub, service)
 
 

@@ -15,6 +15,7 @@ import psutil
 from deploy.local import health, process
 from deploy.local.layout import Layout
 from sandbox import replay_stack
+from sandbox.faults import PORTALS_OWN
 from tests.support.stack import Stack
 
 SERVICES = ("gateway", "dossier", "payment", "citizen-db-adapter", "sync-national", "console")
@@ -122,6 +123,25 @@ class Hub:
             began = time.monotonic()
             answer = await client.get(self.gateway + path, headers=headers)
             return answer.status_code, time.monotonic() - began
+
+    async def called(self, system: str, mode: str, times: int) -> None:
+        """Waits until one of the nation's systems has been called so often in this mode."""
+        mode = "normal" if mode in PORTALS_OWN else mode  # those it judges itself, in calls that count as normal
+        async with asyncio.timeout(60):
+            reached = await self._calls(system, mode) + times
+            while await self._calls(system, mode) < reached:
+                await asyncio.sleep(0.05)
+
+    async def at_the_portal(self) -> int:
+        """How many dossiers the portal holds."""
+        async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
+            return int((await client.get(f"{self.sandbox}/_sandbox/counts")).json()["portal"]["dossiers"])
+
+    async def _calls(self, system: str, mode: str) -> float:
+        async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
+            told = (await client.get(f"{self.sandbox}/metrics")).text
+        name = f'sandbox_calls_total{{mode="{mode}",system="{system}"}} '
+        return sum(float(line.removeprefix(name)) for line in told.splitlines() if line.startswith(name))
 
     async def control(self, path: str, body: object) -> None:
         """An order to the sandbox."""

@@ -26,12 +26,32 @@ from sandbox.replay_level import HubDossier, Level
 from tests.chaos.history import History
 from tests.chaos.hub import Hub
 
-TABLES = Path(__file__).with_name("tables")
-PERIOD = Period(date(2023, 1, 1), date(2023, 3, 31))
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a province, and how patient its people. One of `single_every` dossiers goes by single calls."""
+
+    tables: Path
+    period: Period
+    scale: Fraction
+    single_every: int
+    timeout_seconds: float
+    patience_seconds: float
+
+
+SMALL = Size(
+    Path(__file__).with_name("tables"), Period(date(2023, 1, 1), date(2023, 3, 31)), Fraction(1), 2, 10.0, 90.0
+)
 DOSSIERS = 25
-LEVEL_SECONDS = 90.0
-PATIENCE_SECONDS = 90.0
-TIMEOUT_SECONDS = 10.0
+"""Of a small one."""
+
+
+def a_year(scale: Fraction) -> Size:
+    """The published province-year at this scale: 99,364 dossiers at 1."""
+    tables = Path(__file__).parents[1] / "data" / "binh_dinh_2023"
+    return Size(tables, Period(date(2023, 1, 1), date(2023, 12, 25)), scale, 20, 90.0, 900.0)
+
+
 # Of the events' promises in `promises_events`: what a broker that lost acknowledged records cannot give back.
 OF_TOPICS = "outbox = topic = inbox"
 
@@ -43,6 +63,7 @@ class Province:
     """One play. Nobody else's dossiers stand in its tables."""
 
     hub: Hub
+    size: Size
     player: Player
     operator: HubClient
     sandbox: Http
@@ -63,15 +84,20 @@ class Province:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def level(self) -> Level:
+    async def level(self, *, may_refuse: bool = False) -> Level:
         """Everything that was sent has had all its effects, here and at the nation. Raises `GaveUp`."""
-        return await replay_level.wait_until_level(self.operator, self.player, LEVEL_SECONDS, lambda _: None)
+        within = self.size.patience_seconds
+        return await replay_level.wait_until_level(
+            self.operator, self.player, within, lambda _: None, may_refuse=may_refuse
+        )
 
-    async def keeps_every_promise(self, *, but: str = "-") -> None:
-        """Once the hub is level. `but` leaves out promises whose name begins so."""
-        level = await self.level()
+    async def keeps_every_promise(self, *, but: str = "-", may_refuse: bool = False) -> Level:
+        """Once the hub is level. `but` leaves out promises whose name begins so; `may_refuse`: the portal does."""
+        level = await self.level(may_refuse=may_refuse)
         checked = await promises.check(
-            self.player, level.dossiers, self.operator, self.sandbox, self.hub.described, with_log=False
+            *(self.player, level.dossiers, self.operator, self.sandbox, self.hub.described),
+            refused=level.refused,
+            with_log=False,
         )
         broken = [
             f"{promise.name}: {promise.found}"
@@ -80,38 +106,41 @@ class Province:
         ]
         broken += self._of_history(level.dossiers)
         assert not broken, "\n".join(broken)
+        return level
 
     def _of_history(self, held: dict[str, HubDossier]) -> list[str]:
         """Whoever was told of a dossier can have it, and was told of one only."""
         broken = [f"acknowledged, but not in the hub: {code}" for code in self.history.codes - held.keys()]
         broken += [f"two dossiers under one key: {each}" for each in self.history.contradictions()]
-        if len(self.history.codes) != DOSSIERS:
-            broken.append(f"{len(self.history.codes)} dossiers were acknowledged, {DOSSIERS} were filed")
+        if len(self.history.codes) != len(self.player.plan.dossiers):
+            broken.append(
+                f"{len(self.history.codes)} dossiers were acknowledged, {len(self.player.plan.dossiers)} were filed"
+            )
         return broken
 
 
 @asynccontextmanager
-async def a_province(hub: Hub, folder: Path) -> AsyncIterator[Province]:
+async def a_province(hub: Hub, folder: Path, size: Size = SMALL) -> AsyncIterator[Province]:
     """A new one, its catalogue and clients registered; its history stands in `folder`."""
     number = next(_NUMBERS)
     code = f"{'ABCDEFG'[number // 90]}{10 + number % 90}"
-    plan = _lean(planning.make(plan_tables.read(TABLES), code, PERIOD, Fraction(1), seed=number))
+    plan = _lean(planning.make(plan_tables.read(size.tables), code, size.period, size.scale, seed=number))
     known = replay_registration.read_credentials(hub.folder / "clients.json")
-    history = History(folder / "history.jsonl")
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, sock_connect=2)
+    history = History(folder / f"history-{code}.jsonl")
+    timeout = aiohttp.ClientTimeout(total=size.timeout_seconds, sock_connect=2)
     async with aiohttp.ClientSession(timeout=timeout, trace_configs=[history.trace()]) as session:
 
         def client(credentials: Credentials) -> HubClient:
-            return HubClient(session, hub.gateway, credentials, patience_seconds=PATIENCE_SECONDS)
+            return HubClient(session, hub.gateway, credentials, patience_seconds=size.patience_seconds)
 
         bootstrap = client(known.bootstrap)
         await replay_registration.register_catalogue(bootstrap, plan)
         own = await replay_registration.register_clients(bootstrap, plan)
-        sandbox = Http(session, hub.sandbox, patience_seconds=PATIENCE_SECONDS)
+        sandbox = Http(session, hub.sandbox, patience_seconds=size.patience_seconds)
         clients = Clients(client(own["portal"]), client(own["desk"]), client(own["ministry"]), sandbox)
-        player = Player(plan, clients, lambda _wave, _number: None, single_every=2)
+        player = Player(plan, clients, lambda _wave, _number: None, single_every=size.single_every)
         try:
-            yield Province(hub, player, client(known.operator), sandbox, history)
+            yield Province(hub, size, player, client(known.operator), sandbox, history)
         finally:
             history.close()
 

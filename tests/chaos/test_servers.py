@@ -12,7 +12,7 @@ from tests.chaos.province import DOSSIERS, Province
 pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 async def test_intake_goes_on_without_the_broker(hub: Hub, province: Province, how: signal.Signals) -> None:
     """Row 4: everything is taken in while Kafka is away, and completes by itself once it is back."""
     async with down(hub, "kafka", how):
@@ -22,7 +22,7 @@ async def test_intake_goes_on_without_the_broker(hub: Hub, province: Province, h
     await province.keeps_every_promise()
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("how", [signal.SIGQUIT, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 async def test_postgresql_restarts(hub: Hub, province: Province, how: signal.Signals) -> None:
     """Row 7: shut down fast or at once; callers hear 503 within a second; the same keys tell what was committed."""
     headers = await province.operator.authorization()

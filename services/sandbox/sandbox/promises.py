@@ -11,6 +11,7 @@ promises_events    outbox = topic = inbox; nothing parked, waiting or unpublishe
 ```
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,18 +45,20 @@ async def check(
     sandbox: Http,
     stack: Stack | None,
     *,
+    refused: Mapping[str, Mapping[str, Any]] | None = None,
     with_log: bool = True,
 ) -> Checked:
     """Every promise. `stack` None: its databases and broker cannot be read, their promises are left out.
 
-    `with_log` False: whoever checks often has the chains of the exchange log verified once, at the end.
+    `refused`: dossiers that the portal refuses (`Level.refused`). `with_log` False: whoever checks often has the
+    chains of the exchange log verified once, at the end.
     """
     figures: dict[str, Any] = {}
     tables = await promises_tables.check(player.plan, operator)
     figures["tables"] = tables.figures
     promises = list(tables.promises)
     promises += promises_records.check_hub(player, held)
-    promises += await promises_records.check_portal(player, held, sandbox)
+    promises += await promises_records.check_portal(player, held, sandbox, refused or {})
     promises += await promises_money.check(player, operator, sandbox)
     if stack is not None:
         codes = frozenset(played.code for played in player.played)

@@ -54,7 +54,7 @@ async def check(stack: Stack, codes: Collection[str]) -> Findings:
             promise, counted = await _equal_sets(stack, topic)
         promises.append(promise)
         figures[topic] = counted
-    promises.append(await _log_is_complete(stack))
+    promises.append(await log_is_complete(stack))
     return Findings(promises, figures)
 
 
@@ -175,7 +175,7 @@ def _identity(source: str, event_id: str) -> bytes:
     return f"{source}\0{event_id}".encode()
 
 
-async def _log_is_complete(stack: Stack) -> Promise:
+async def log_is_complete(stack: Stack) -> Promise:
     """Every transition's exchange has its record. One whose gateway was killed is recovered a while later."""
     ends = time.monotonic() + _RECOVERED_SECONDS
     while True:

@@ -1,5 +1,6 @@
 """Every dossier, one by one: the hub holds what was acknowledged, the portal holds what the hub holds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.plan import PlannedDossier
@@ -38,8 +39,14 @@ def check_hub(player: Player, held: dict[str, HubDossier]) -> list[Promise]:
     ]
 
 
-async def check_portal(player: Player, held: dict[str, HubDossier], sandbox: Http) -> list[Promise]:
-    """The national portal's own list against the hub's, record by record."""
+async def check_portal(
+    player: Player, held: dict[str, HubDossier], sandbox: Http, refused: Mapping[str, Mapping[str, Any]]
+) -> list[Promise]:
+    """The national portal's own list against the hub's, record by record.
+
+    `refused`: dossiers that the portal refuses, as the hub's synchronisation shows them: of these the portal must
+    hold what it acknowledged.
+    """
     dossiers = {played.code: (dossier, played.due_at) for dossier, played in _pairs(player)}
     records: list[str] = []
     rows: list[str] = []
@@ -55,14 +62,17 @@ async def check_portal(player: Player, held: dict[str, HubDossier], sandbox: Htt
                 records.append(f"{code}: at the portal twice")
             continue
         seen += 1
-        records += _record_differences(code, item["record"], held.get(code))
-        rows += _row_differences(player, code, known[0], item["progress"])
+        acknowledged = refused[code]["acknowledged_progress"] if code in refused else None
+        if acknowledged is None:
+            records += _record_differences(code, item["record"], held.get(code))
+        rows += _row_differences(player, code, known[0], item["progress"], acknowledged)
         if item["inserted"] != 1:
             once.append(f"{code}: inserted {item['inserted']} times")
         once += [
             f"{code}: a progress row stands {row['written']} times" for row in item["progress"] if row["written"] != 1
         ]
-    records += [f"{code}: not at the portal" for code in dossiers]
+    absent = [code for code in dossiers if code not in refused or refused[code]["acknowledged_version"] > 0]
+    records += [f"{code}: not at the portal" for code in absent]
     total = f"{len(player.played)} dossiers"
     return [
         of_differences("the portal holds every dossier with the hub's status and due time", total, records),
@@ -82,10 +92,14 @@ def _record_differences(code: str, record: dict[str, Any], held: HubDossier | No
     return found
 
 
-def _row_differences(player: Player, code: str, dossier: PlannedDossier, written: list[dict[str, Any]]) -> list[str]:
+def _row_differences(
+    player: Player, code: str, dossier: PlannedDossier, written: list[dict[str, Any]], acknowledged: int | None
+) -> list[str]:
+    """`acknowledged` None: all rows must be there, else at least so many."""
     planned = set(progress(dossier, player.when(dossier)))
     found = {(_seconds(each["row"]["ThoiDiemXuLy"]), int(each["row"]["TrangThai"])) for each in written}
-    if planned == found and len(written) == len(found):
+    is_right = planned == found if acknowledged is None else found <= planned and len(found) >= acknowledged
+    if is_right and len(written) == len(found):
         return []
     return [f"{code}: {len(found)} rows at the portal, {len(planned)} planned, {len(planned & found)} of them equal"]
 

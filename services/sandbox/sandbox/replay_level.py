@@ -5,6 +5,7 @@ dossiers   in the planned status, no identity pending, no charge open
 sync       acknowledged version = desired version = the dossier's version, nothing in between
 reports    behind = 0
 ```
+Where a portal refuses records for ever (`may_refuse`) a dossier parked with the portal's reason is level as well.
 Whole lists are read rarely: first once, then only the dossiers that were not level.
 """
 
@@ -19,6 +20,7 @@ from sandbox.plan import Plan
 from sandbox.play import Player, final_status
 from sandbox.replay_client import GaveUp, HubClient
 
+REFUSED = "refused by the portal"
 _FEW = 200
 """So many dossiers are asked for one by one; more by reading the lists again."""
 _LISTS_AT_A_TIME = 3
@@ -40,10 +42,17 @@ class Level:
 
     dossiers: dict[str, HubDossier]
     seconds: float
+    refused: dict[str, dict[str, Any]]
+    """Dossiers parked because the portal refuses them, as `GET /v1/sync/dossiers` shows them."""
 
 
 async def wait_until_level(
-    operator: HubClient, player: Player, within_seconds: float, tell: Callable[[str], None]
+    operator: HubClient,
+    player: Player,
+    within_seconds: float,
+    tell: Callable[[str], None],
+    *,
+    may_refuse: bool = False,
 ) -> Level:
     """Reads until all is level. Raises `GaveUp` with one sentence that says what is not."""
     began = time.monotonic()
@@ -52,14 +61,18 @@ async def wait_until_level(
         played.code: final_status(dossier) for dossier, played in zip(plan.dossiers, player.played, strict=True)
     }
     held: dict[str, HubDossier] = {}
+    refused: dict[str, dict[str, Any]] = {}
     unlevel: dict[str, str] = dict.fromkeys(expected, "not read yet")
     wait = 0.1
     while True:
         behind = await _behind(operator, plan)
         if not behind or len(unlevel) <= _FEW:
-            unlevel = await _look(operator, plan, expected, unlevel, held)
+            unlevel, parked = await _look(operator, plan, expected, unlevel, held)
+            if may_refuse:
+                refused |= parked
+                unlevel = {code: missing for code, missing in unlevel.items() if code not in parked}
         if not behind and not unlevel:
-            return Level(held, time.monotonic() - began)
+            return Level(held, time.monotonic() - began, refused)
         tell(f"waiting for {len(unlevel)} dossiers, reports behind by {behind}")
         if time.monotonic() - began > within_seconds:
             raise GaveUp(_sentence(unlevel, behind, within_seconds))
@@ -79,8 +92,8 @@ async def _look(
     expected: dict[str, int],
     unlevel: Collection[str],
     held: dict[str, HubDossier],
-) -> dict[str, str]:
-    """Reads anew what was not level; code → what is missing there."""
+) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """Reads anew what was not level; code → what is missing there, and those where only the portal refuses."""
     synced: dict[str, dict[str, Any]] = {}
     if len(unlevel) <= _FEW:
         for code in unlevel:
@@ -100,12 +113,14 @@ async def _look(
         async with asyncio.TaskGroup() as group:
             for _ in range(_LISTS_AT_A_TIME):
                 group.create_task(lists())
-    found = {}
+    found, refused = {}, {}
     for code in unlevel:
         missing = _missing(held.get(code), synced.get(code), expected[code])
         if missing:
             found[code] = missing
-    return found
+        if missing == REFUSED:
+            refused[code] = synced[code]
+    return found, refused
 
 
 async def _sync_item(operator: HubClient, code: str) -> dict[str, Any]:
@@ -131,6 +146,8 @@ def _unsynced(held: HubDossier, synced: dict[str, Any]) -> str:
     progress_is_level = synced["desired_progress"] == synced["acknowledged_progress"]
     if versions == (held.version, held.version) and progress_is_level and synced["state"] == "synced":
         return ""
+    if synced["state"] == "parked" and synced["owner"] == "partner" and synced["reason"]:
+        return REFUSED if synced["desired_version"] == held.version else "a version behind at the portal's refusal"
     return f"synchronisation {synced['state']}"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -148,3 +149,52 @@ async def test_a_log_that_cannot_be_verified_does_not_hold(passed: Events) -> No
     passed.stack.postgres["gateway"] = "postgresql://nobody@127.0.0.1:1/nothing"
     assert not (await promises_events.log_verifies(passed.stack)).holds
     assert "HUB_DATABASE_SYSTEM_URL" not in os.environ
+
+
+_TRANSITION = """
+INSERT INTO transition (code, version, agency_code, action, to_status, at, recorded_at, client_id, exchange_id)
+VALUES ($1, 1, 'H08.15', 'submit', 1, now(), now(), 'desk', $2)
+"""
+_EXCHANGE = """
+INSERT INTO exchange (chain, seq, previous, digest, id, kind, method, route, path, status, received_at, answered_at,
+                      recorded_at, dossier_count)
+VALUES (gen_random_uuid(), 1, ''::bytea, ''::bytea, $1::text::uuid, 'exchange', 'POST', '/v1/dossiers',
+        '/v1/dossiers', 201, now(), now(), now(), 0)
+"""
+
+
+@pytest.fixture
+async def effects(
+    service_database: Callable[[str], Awaitable[Urls]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Events:
+    """Five transitions, each with its exchange's record in the log."""
+    monkeypatch.setattr(promises_events, "_RECOVERED_SECONDS", 0)
+    urls = {package: (await service_database(package)).owner for package in ("dossier", "gateway")}
+    world = Events(Stack(tmp_path, urls, "", "", ""), Kafka("", ""))
+    for number in range(5):
+        exchange = str(uuid4())
+        await world.sql("dossier", _TRANSITION, f"H08.15-230301-{number:04d}", exchange)
+        await world.sql("gateway", _EXCHANGE, exchange)
+    return world
+
+
+async def test_an_effect_without_its_exchange_in_the_log_is_found(effects: Events) -> None:
+    assert (await promises_events.log_is_complete(effects.stack)).holds
+    missed = str(uuid4())
+    await effects.sql("dossier", _TRANSITION, "H08.15-230301-0099", missed)
+    promise = await promises_events.log_is_complete(effects.stack)
+    assert not promise.holds
+    assert missed in promise.found
+
+
+async def test_a_record_that_the_log_has_lost_is_found(effects: Events) -> None:
+    await effects.sql("gateway", "DELETE FROM exchange WHERE ctid IN (SELECT ctid FROM exchange LIMIT 1)")
+    promise = await promises_events.log_is_complete(effects.stack)
+    assert not promise.holds
+
+
+async def test_a_log_whose_chain_is_broken_does_not_verify(effects: Events) -> None:
+    """These records were written past the gateway: no digest of theirs is right."""
+    promise = await promises_events.log_verifies(effects.stack)
+    assert not promise.holds
+    assert promise.found != "an unbroken chain"

@@ -52,11 +52,13 @@ class World:
     held: dict[str, HubDossier]
     hub: Side
     nation: Side
+    refused: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def broken(self) -> set[str]:
         """The names of the promises that do not hold."""
         checked = await promises.check(
-            self.player, self.held, cast("HubClient", self.hub), cast("Http", self.nation), None
+            *(self.player, self.held, cast("HubClient", self.hub), cast("Http", self.nation), None),
+            refused=self.refused,
         )
         return {promise.name for promise in checked.promises if not promise.holds}
 
@@ -202,3 +204,38 @@ async def test_one_thing_off_breaks_just_its_promises(world: World, what: str) -
     assert promises_broken <= broken
     if what != "a code given twice":  # the portal and the ledgers know one of the two codes no more
         assert broken == promises_broken
+
+
+def _refuse(world: World, acknowledged_version: int, acknowledged_progress: int) -> dict[str, Any]:
+    """The portal has refused one of its dossiers since this version and this many progress rows."""
+    item = next(item for item in _portal(world) if len(item["progress"]) > 2)
+    item["record"].update(TrangThaiHoSo="2")
+    del item["progress"][2:]
+    acknowledged = {"acknowledged_version": acknowledged_version, "acknowledged_progress": acknowledged_progress}
+    world.refused[item["code"]] = acknowledged
+    return item
+
+
+async def test_a_refused_dossier_stays_behind_at_the_portal(world: World) -> None:
+    _refuse(world, 2, 2)
+    assert await world.broken() == set()
+
+
+async def test_an_acknowledged_row_that_a_refusing_portal_lacks_is_found(world: World) -> None:
+    _refuse(world, 2, 3)
+    assert await world.broken() == {ROWS}
+
+
+async def test_a_row_nobody_planned_at_a_refusing_portal_is_found(world: World) -> None:
+    _refuse(world, 2, 2)["progress"][0]["row"].update(ThoiDiemXuLy="20230101000000")
+    assert await world.broken() == {ROWS}
+
+
+async def test_an_acknowledged_dossier_that_a_refusing_portal_lacks_is_found(world: World) -> None:
+    _portal(world).remove(_refuse(world, 1, 0))
+    assert await world.broken() == {RECORDS}
+
+
+async def test_a_dossier_refused_from_the_first_is_not_at_the_portal(world: World) -> None:
+    _portal(world).remove(_refuse(world, 0, 0))
+    assert await world.broken() == set()
