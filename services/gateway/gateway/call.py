@@ -6,10 +6,10 @@ from datetime import datetime
 from urllib.parse import parse_qs
 
 from gateway import header
+from gateway.connection import Answer
 from gateway.exchange import DOSSIER_CODE, Exchange, code_at_end, codes_in
 from gateway.header import Incoming
 from gateway.route import BODY_BYTES, Match
-from gateway.upstream import Answer
 from shared import clock
 from shared.auth import Caller
 

@@ -10,7 +10,7 @@ An answer larger than the cap streams: a record `opening` before its first byte 
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -24,10 +24,11 @@ from gateway import body as bodies
 from gateway import header
 from gateway.admitting import Admission
 from gateway.call import CALL, Call, concerned, evidence
+from gateway.connection import Answer, Rest
 from gateway.header import Incoming
 from gateway.recording import Recorder
 from gateway.route import Match, Table
-from gateway.upstream import Answer, Upstream
+from gateway.upstream import Upstream
 from shared import clock, problems
 from shared.crashpoint import crashpoint
 from shared.errors import HubError, Overloaded, TooManyRequests
@@ -154,11 +155,10 @@ class Front:
             answer = await upstream.send(route.method, target, headers, body, cap=cap)
             call.dossier_codes = concerned(call, answer, body or b"")
             return answer
-        if incoming.content_length is not None:
-            headers.append(("content-length", str(incoming.content_length)))
         stream = bodies.Stream(receive, route.body_bytes)
+        length = incoming.content_length
         try:
-            answer = await upstream.send(route.method, target, headers, stream.chunks(), cap=cap)
+            answer = await upstream.send(route.method, target, headers, stream.chunks(), length=length, cap=cap)
         except HubError as fault:
             raise (stream.fault or fault) from fault
         finally:
@@ -241,7 +241,7 @@ async def _send(send: Send, answer: Answer, exchange_id: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _stream(send: Send, answer: Answer, rest: AsyncGenerator[bytes, None], exchange_id: str) -> bytes:
+async def _stream(send: Send, answer: Answer, rest: Rest, exchange_id: str) -> bytes:
     """Send head, beginning and rest as they come; the digest of all of it."""
     digest = hashlib.sha256(answer.body)
     await send(_head(answer, exchange_id))
