@@ -1,13 +1,14 @@
 """CloudEvents 1.0 in JSON structured mode: the only thing that travels between services.
 
 `id` is a UUIDv7, `source` `/lgsp/<service>`, `type` `vn.lgsp.<noun>.<past tense>.v<n>`, `subject` the dossier's
-code (and the Kafka key), `time` business time, `sequence` the version of the aggregate.
+code (and the Kafka key), `time` business time, `sequence` the version of the aggregate, `traceparent` that of the
+exchange it came of (none when a worker found something out by itself).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import uuid_utils
@@ -19,6 +20,17 @@ MAX_BYTES = 900_000
 """Larger events are refused when they are written: Kafka's own limit is 1 MiB with its framing."""
 
 _CONTEXT = {"specversion", "id", "source", "type", "subject", "time", "sequence", "traceparent", "data"}
+
+
+class Cause(NamedTuple):
+    """The exchange that something came of: the gateway's id of it, and its W3C `traceparent`."""
+
+    exchange_id: str | None = None
+    traceparent: str | None = None
+
+
+UNCAUSED = Cause()
+"""What a worker or a sweeper does by itself."""
 
 
 class MalformedEvent(HubError):
@@ -70,9 +82,10 @@ def new_event(
     data: dict[str, Any],
     sequence: int | None = None,
     id: str | None = None,  # noqa: A002 - likewise
+    traceparent: str | None = None,
 ) -> Event:
     """An event with a fresh id (or the given one)."""
-    return Event(id or new_id(), source, type, subject, time, data, sequence)
+    return Event(id or new_id(), source, type, subject, time, data, sequence, traceparent)
 
 
 def encode(event: Event) -> bytes:

@@ -6,7 +6,9 @@ outbox_published  those that are, by day, kept 35 days           read by the rec
 receipt           how far each reader has confirmed (publisher)
 inbox             (source, id) of every event taken in           kept for ever: an effect happens once
 parked            events that wait or failed, per reader and key in order; parked_head is what both sides lock
-idempotency       first answers of POSTs, per client and key
+idempotency       first answers of POSTs, per client and key     swept after days
+exchange_kept     exchanges that had an effect here              compared with the gateway's log, swept after days
+exchange_effect   a view: those and the tables that keep the exchange themselves
 ```
 The API works as `<service>_api`, which sees only rows of the agencies in `hub.agencies`; relay, readers and
 workers as `<service>_system`. Neither has DDL: day partitions are made by a function of the owner.
@@ -99,6 +101,17 @@ CREATE TABLE idempotency (
 CREATE INDEX ON idempotency (recorded_at);
 """
 
+# A block-range index: the table grows in this order, and an entry of it costs next to nothing to write.
+_EXCHANGES = """
+CREATE TABLE exchange_kept (
+  exchange_id text NOT NULL,
+  client_id text,
+  dossier_code text,
+  recorded_at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE INDEX ON exchange_kept USING brin (recorded_at) WITH (pages_per_range = 16);
+CREATE VIEW exchange_effect AS SELECT exchange_id, client_id, dossier_code, recorded_at FROM exchange_kept
+"""
+
 
 def messaging(service: str) -> None:
     """Outbox, inbox, parking and `hub_covers`, with their grants."""
@@ -120,6 +133,14 @@ def idempotency(service: str) -> None:
     """First answers of POSTs, scoped to the client."""
     _run(_IDEMPOTENCY)
     _run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency TO {service}_api, {service}_system")
+
+
+def exchanges(service: str, *also: str) -> None:
+    """Exchanges with an effect here (`shared.exchanges`); `also`: queries of tables that keep theirs themselves."""
+    _run(_EXCHANGES + "".join(f"UNION ALL {query}\n" for query in also))
+    _run(f"GRANT INSERT ON exchange_kept TO {service}_api, {service}_system")
+    _run(f"GRANT SELECT, DELETE ON exchange_kept TO {service}_system")
+    _run(f"GRANT SELECT ON exchange_effect TO {service}_system")
 
 
 def protect(

@@ -20,6 +20,7 @@ from shared.errors import (
     Overloaded,
     Unauthenticated,
 )
+from shared.events import Cause
 
 MAX_PAGE = 500
 _bearer = HTTPBearer(auto_error=False, scheme_name="oauth2", description="Access token of POST /oauth/token")
@@ -160,6 +161,12 @@ PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 def exchange_id(request: Request) -> str | None:
     """The gateway's id of this exchange; services keep it on the transition they make."""
     return request.headers.get("hub-exchange-id")
+
+
+def cause(request: Request) -> Cause:
+    """The exchange that this request is, as the gateway names it: kept beside effects, told on in events."""
+    headers = request.headers
+    return Cause(headers.get("hub-exchange-id"), headers.get("traceparent"))
 
 
 def encode_cursor(*parts: Any) -> str:

@@ -20,7 +20,7 @@ from citizen_db_adapter.evidence import Sealer
 from citizen_db_adapter.register import Register
 from citizen_db_adapter.store import Conclusion, Question
 from citizen_db_adapter.verifying import Request as Asking
-from shared import clock, idempotency, web
+from shared import clock, exchanges, idempotency, web
 from shared.auth import Caller
 from shared.db import Database, Transaction
 from shared.errors import TooManyRequests, Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
@@ -84,6 +84,7 @@ async def verify(
         if stored is not None:
             return _replayed(stored)
         question = await verifying.open_request(tx, asked, dossier, desk.sealer)
+        await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [body.dossier_code])
         answer = _answer(question, None)
         done = await verifying.remembered(tx, [(question, person)], desk.sealer, desk.cache_seconds)
         if done:
@@ -140,6 +141,7 @@ async def lookup(
         if not await store.draw(tx, 1, desk.calls_per_minute):
             raise QuotaUsedUp(retry_after_seconds=60)
         await verifying.open_lookup(tx, lookup_id, asked, dossier["agency_code"], body.fields)
+        await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [body.dossier_code])
     found = await verifying.look_up(desk.register, lookup_id, asked, dossier["procedure_code"])
     supplied, withheld = verifying.permitted_only(found.record, body.fields, desk.permitted_fields)
     async with database.transaction(caller.agencies) as tx:

@@ -12,6 +12,7 @@ from citizen_db_adapter.dossiers import Dossiers
 from citizen_db_adapter.evidence import Sealer
 from citizen_db_adapter.register import LARGEST_ANSWER_BYTES, LOOKUP_FIELDS, Credentials, Register
 from citizen_db_adapter.settings import Settings
+from shared import exchanges
 from shared.auth import JwksSource
 from shared.http import Peer
 from shared.service import Runtime, create
@@ -41,7 +42,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         async with runtime.running(app):
             yield
 
-    return create("LGSP Hub: citizen-db-adapter", [api.router], opening)
+    return create("LGSP Hub: citizen-db-adapter", [api.router, exchanges.router], opening)
 
 
 def _register(runtime: Runtime, settings: Settings) -> Register:

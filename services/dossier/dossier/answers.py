@@ -161,21 +161,6 @@ class LineAnswer(Answer):
     problem: dict[str, Any] | None = None
 
 
-class ExchangeKept(Answer):
-    """An exchange that changed dossiers."""
-
-    exchange_id: str
-    client_id: str
-    dossier_codes: list[str]
-    recorded_at: str
-
-
-class ExchangesKept(Answer):
-    """Exchanges in order of their ids."""
-
-    items: list[ExchangeKept]
-
-
 class ReadAnswer(Answer):
     """Records for another service."""
 

@@ -8,13 +8,11 @@ from itertools import groupby
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Query, Request, Response
-from pydantic import AwareDatetime
 
 from dossier import reading_store, record_view
 from dossier.answers import (
     DossierAnswer,
     DossierPage,
-    ExchangesKept,
     HistoryAnswer,
     RatingAnswer,
     ReadAnswer,
@@ -25,7 +23,7 @@ from dossier.cataloguing import Catalogue
 from dossier.reading_store import Filters
 from dossier.refusal import AlreadyRated, PurposeRequired
 from dossier.submitting import PersonHash
-from shared import clock, idempotency, strict_json, web
+from shared import clock, exchanges, idempotency, strict_json, web
 from shared.auth import Caller
 from shared.db import Database, Reading
 from shared.errors import InvalidRequest, NotFound
@@ -137,6 +135,7 @@ async def track(request: Request, code: CodeInPath, _caller: Reader) -> Response
     responses=web.errors(NotFound, AlreadyRated, IdempotencyKeyReused, RequestInProgress),
 )
 async def rate(
+    request: Request,
     caller: Annotated[Caller, web.requires("dossier:write")],
     tx: web.InTransaction,
     body: RatingBody,
@@ -152,6 +151,7 @@ async def rate(
     at = body.at or clock.now()
     if not await reading_store.rate(tx, body.dossier_code, body.score, at, caller.client_id):
         raise AlreadyRated if await reading_store.exists(tx, body.dossier_code) else NotFound
+    await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [body.dossier_code])
     answer = strict_json.dumps({"dossier_code": body.dossier_code, "score": body.score, "at": at})
     if idempotency_key is not None:
         await idempotency.keep(tx, caller.client_id, idempotency_key, 201, answer)
@@ -171,15 +171,6 @@ async def internal_read(request: Request, body: ReadBody) -> Response:
     return _json(
         {"items": [record_view.internal(row, body.view, catalogue, by_code.get(row["code"], [])) for row in rows]}
     )
-
-
-@internal_router.get("/internal/exchanges", response_model=ExchangesKept, dependencies=[web.requires_internal()])
-async def internal_exchanges(request: Request, after: AwareDatetime, until: AwareDatetime) -> Response:
-    """Exchanges whose effects were recorded in this time (after < recorded ≤ until): the gateway compares its log."""
-    database: Database = request.app.state.system_database
-    async with database.reading() as rx:
-        rows = await reading_store.exchanges_kept(rx, after, until)
-    return _json({"items": [dict(row) for row in rows]})
 
 
 async def _page(

@@ -29,7 +29,7 @@ from dossier.catalogue import (
 )
 from dossier.cataloguing import Catalogue
 from dossier.deadline import Limit, SupplementPolicy, Unit
-from shared import clock, web
+from shared import clock, exchanges, web
 from shared.auth import Caller
 from shared.errors import AgencyNotPermitted, InvalidRequest, NotFound
 
@@ -224,6 +224,7 @@ async def put_agency(
     it = Agency(code=code, **{**body.model_dump(), "aliases": tuple(body.aliases)})
     if await cataloguing.put_agency(tx, _catalogue(request), it):
         response.status_code = 201
+    await exchanges.keep(tx, web.exchange_id(request), caller.client_id)
     return _agency_answer(it)
 
 
@@ -271,7 +272,6 @@ async def get_procedure(
     "/v1/procedures/{code}",
     response_model=ProcedureAnswer,
     responses=web.errors(InvalidRequest) | {201: {"model": ProcedureAnswer}},
-    dependencies=[web.requires("catalogue:write")],
 )
 async def put_procedure(
     *,
@@ -279,12 +279,14 @@ async def put_procedure(
     body: ProcedureBody,
     request: Request,
     response: Response,
+    caller: Annotated[Caller, web.requires("catalogue:write")],
     tx: web.InTransaction,
 ) -> ProcedureAnswer:
     """Make a new version unless the one with this `valid_from` says the same already."""
     stored, is_new = await cataloguing.put_procedure(tx, _catalogue(request), _a_procedure(code, body))
     if is_new:
         response.status_code = 201
+    await exchanges.keep(tx, web.exchange_id(request), caller.client_id)
     return _procedure_answer(stored)
 
 

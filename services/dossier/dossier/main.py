@@ -13,7 +13,7 @@ from dossier.intake import Intake
 from dossier.numbering import Numbers
 from dossier.settings import Settings
 from dossier.submitting import PersonHash
-from shared import service
+from shared import exchanges, service
 from shared.auth import JwksSource
 from shared.direct import Direct
 from shared.service import Runtime
@@ -25,6 +25,7 @@ ROUTERS = (
     catalogue_api.router,
     api.internal_router,
     catalogue_api.internal_router,
+    exchanges.router,
 )
 
 

@@ -22,12 +22,6 @@ _PROGRESS = """
 SELECT code, to_status, at, actor, reason, due_after
 FROM transition WHERE code = ANY($1::text[]) AND from_status IS DISTINCT FROM to_status ORDER BY code, version
 """
-_EXCHANGES_KEPT = """
-SELECT exchange_id, min(client_id) AS client_id, max(recorded_at) AS recorded_at,
-  array_agg(DISTINCT code) AS dossier_codes
-FROM transition WHERE recorded_at > $1 AND recorded_at <= $2 AND exchange_id <> ''
-GROUP BY exchange_id ORDER BY exchange_id
-"""
 _RATE = """
 INSERT INTO rating (dossier_code, agency_code, score, at, client_id)
 SELECT code, agency_code, $2, $3, $4 FROM dossier WHERE code = $1 ON CONFLICT DO NOTHING RETURNING dossier_code
@@ -106,12 +100,6 @@ async def history(rx: Reading, codes: Sequence[str]) -> list[Row]:
 async def progress(rx: Reading, codes: Sequence[str]) -> list[Row]:
     """The transitions that changed the status."""
     rows: list[Row] = await rx.raw.fetch(_PROGRESS, list(codes))
-    return rows
-
-
-async def exchanges_kept(rx: Reading, after: datetime, until: datetime) -> list[Row]:
-    """Exchanges whose transitions were recorded in this time, with their dossiers."""
-    rows: list[Row] = await rx.raw.fetch(_EXCHANGES_KEPT, after, until)
     return rows
 
 

@@ -7,10 +7,12 @@ from pydantic import Field
 
 from gateway import registering, store_clients
 from gateway.api_replaying import IdempotencyKey, once
+from gateway.call import CALL, Call
 from gateway.registering import ClientNotPending
 from gateway.store_clients import Client
-from shared import strict_json, web
+from shared import exchanges, strict_json, web
 from shared.auth import Caller
+from shared.db import Transaction
 from shared.errors import InvalidRequest, NotFound
 from shared.idempotency import RequestInProgress
 
@@ -90,6 +92,7 @@ async def register(
             jwks=body.jwks,
             created_by=caller.client_id,
         )
+        await _keep(request, tx, caller)
         answer = _shown(client) | {"client_secret": secret}
         location = {"Location": f"/v1/clients/{client.client_id}"}
         return Response(strict_json.dumps(answer), 201, location, "application/json")
@@ -117,7 +120,9 @@ async def client(client_id: str, rx: web.InReading, _caller: Admin) -> dict[str,
 
 
 @router.patch("/v1/clients/{client_id}", response_model=ClientAnswer, responses=web.errors(NotFound, ClientNotPending))
-async def change(client_id: str, body: ClientChange, tx: web.InTransaction, _caller: Admin) -> dict[str, Any]:
+async def change(
+    client_id: str, body: ClientChange, request: Request, tx: web.InTransaction, caller: Admin
+) -> dict[str, Any]:
     """Change or suspend a client."""
     changes = body.model_dump(exclude_unset=True)
     if any(value is None for name, value in changes.items() if name != "jwks"):
@@ -126,7 +131,9 @@ async def change(client_id: str, body: ClientChange, tx: web.InTransaction, _cal
         changes["scopes"] = tuple(_scopes(changes.pop("scope")))
     if "agencies" in changes:
         changes["agencies"] = tuple(changes["agencies"])
-    return _shown(await registering.change(tx, client_id, changes))
+    changed = await registering.change(tx, client_id, changes)
+    await _keep(request, tx, caller)
+    return _shown(changed)
 
 
 @router.post(
@@ -142,6 +149,7 @@ async def add_secret(
 
     async def act() -> Response:
         secret = await registering.add_secret(tx, client_id)
+        await _keep(request, tx, caller)
         answer = {"client_id": client_id, "client_secret": secret}
         return Response(strict_json.dumps(answer), 201, media_type="application/json")
 
@@ -161,10 +169,16 @@ async def approve(
 
     async def act() -> Response:
         approved = await registering.approve(tx, client_id, caller.client_id)
+        await _keep(request, tx, caller)
         return Response(strict_json.dumps(_shown(approved)), media_type="application/json")
 
     body = request.url.path.encode() + await request.body()
     return await once(tx, caller, idempotency_key, body, act)
+
+
+async def _keep(request: Request, tx: Transaction, caller: Caller) -> None:
+    call: Call = request.scope[CALL]
+    await exchanges.keep(tx, call.exchange_id, caller.client_id)
 
 
 def _scopes(scope: str | list[str]) -> list[str]:

@@ -1,11 +1,14 @@
-"""What exchanges left behind: the services' own lists of exchange ids kept beside their effects."""
+"""What exchanges left behind: every service's own list of exchange ids kept beside their effects."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from shared import exchanges
 from shared.auth import InternalToken
+from shared.db import Database
 from shared.errors import UpstreamInvalid
 from shared.http import Peer
 
@@ -19,40 +22,65 @@ class Effect:
     """One exchange that changed something."""
 
     exchange_id: str
-    client_id: str
+    client_id: str | None
     dossier_codes: tuple[str, ...]
     recorded_at: datetime
 
 
-class Effects:
-    """The dossier service's list: it is the only one whose transitions keep their exchange."""
+class Effects(Protocol):
+    """The list of one service."""
 
-    def __init__(self, dossier_url: str, token: InternalToken) -> None:
+    service: str
+
+    async def recorded(self, after: datetime, until: datetime, exchange_id: str | None = None) -> Sequence[Effect]:
+        """Exchanges (or this one) with an effect recorded in this time (after < recorded ≤ until)."""
+
+
+class EffectsElsewhere:
+    """The list of another service, asked over HTTP."""
+
+    def __init__(self, service: str, url: str, token: InternalToken) -> None:
+        self.service = service
         self._peer = Peer(
-            "dossier effects", dossier_url, deadline_seconds=_DEADLINE_SECONDS, max_bytes=_MOST_BYTES, concurrency=1
+            f"{service} effects", url, deadline_seconds=_DEADLINE_SECONDS, max_bytes=_MOST_BYTES, concurrency=1
         )
         self._token = token
 
-    async def recorded(self, after: datetime, until: datetime) -> list[Effect]:
-        """Exchanges with an effect recorded in this time (after < recorded ≤ until)."""
-        window = urlencode({"after": after.isoformat(), "until": until.isoformat()})
-        answer = await self._peer.send("GET", f"/internal/exchanges?{window}", headers=await self._token.header())
+    async def recorded(self, after: datetime, until: datetime, exchange_id: str | None = None) -> Sequence[Effect]:
+        """Asks. Raises `Upstream` errors."""
+        window = {"after": after.isoformat(), "until": until.isoformat()}
+        if exchange_id is not None:
+            window["exchange_id"] = exchange_id
+        path = f"/internal/exchanges?{urlencode(window)}"
+        answer = await self._peer.send("GET", path, headers=await self._token.header())
         if answer.status != 200:
-            raise UpstreamInvalid("The dossier service cannot be read.", internal=f"HTTP {answer.status}")
+            raise UpstreamInvalid("The service's effects cannot be read.", internal=f"HTTP {answer.status}")
         try:
-            return [_effect(item) for item in answer.json()["items"]]
+            return [
+                _effect(item | {"recorded_at": datetime.fromisoformat(item["recorded_at"])})
+                for item in answer.json()["items"]
+            ]
         except (KeyError, TypeError, ValueError) as fault:
-            raise UpstreamInvalid("The dossier service's list cannot be read.", internal=repr(fault)) from fault
+            raise UpstreamInvalid("The service's effects cannot be read.", internal=repr(fault)) from fault
 
     async def close(self) -> None:
         """Close the connections."""
         await self._peer.close()
 
 
-def _effect(item: dict[str, Any]) -> Effect:
-    return Effect(
-        item["exchange_id"],
-        item["client_id"],
-        tuple(item["dossier_codes"]),
-        datetime.fromisoformat(item["recorded_at"]),
-    )
+class EffectsHere:
+    """The gateway's own: events taken in, clients changed. Log and effects are two transactions here as well."""
+
+    service = "gateway"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def recorded(self, after: datetime, until: datetime, exchange_id: str | None = None) -> Sequence[Effect]:
+        """Reads its own table."""
+        async with self._database.reading() as rx:
+            return [_effect(row) for row in await exchanges.kept(rx, after, until, exchange_id)]
+
+
+def _effect(item: Mapping[str, Any]) -> Effect:
+    return Effect(item["exchange_id"], item["client_id"], tuple(item["dossier_codes"]), item["recorded_at"])

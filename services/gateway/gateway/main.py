@@ -9,7 +9,7 @@ from gateway import api, api_clients, api_documents, api_oauth, keys, store_clie
 from gateway.admitting import Admission
 from gateway.api_oauth import Desk
 from gateway.documenting import Documents
-from gateway.effects import Effects
+from gateway.effects import Effects, EffectsElsewhere, EffectsHere
 from gateway.forwarding import Forwarding, Front
 from gateway.keys import Keys
 from gateway.protocol import hardened
@@ -95,13 +95,7 @@ def serve(settings: Settings) -> None:
 
 
 def _upstreams(settings: Settings) -> dict[str, Upstream]:
-    urls = {
-        "dossier": settings.dossier_url,
-        "payment": settings.payment_url,
-        "citizen-db-adapter": settings.citizen_url,
-        "sync-national": settings.sync_url,
-        "console": settings.console_url,
-    }
+    urls = _services(settings) | {"console": settings.console_url}
     return {
         name: Upstream(
             name,
@@ -115,12 +109,24 @@ def _upstreams(settings: Settings) -> dict[str, Upstream]:
 
 def _recover(settings: Settings, runtime: Runtime, recorder: Recorder) -> None:
     """Compare effects with the log; without a key of its own a gateway (in a test) cannot ask the services."""
-    if runtime.token is None:
-        return
-    effects = Effects(settings.dossier_url, runtime.token)
-    runtime.close_at_end(effects)
-    recovery = Recovery(runtime.system_database, effects, recorder, after_seconds=settings.recover_after_seconds)
+    compared: list[Effects] = [EffectsHere(runtime.system_database)]
+    if runtime.token is not None:
+        for service, url in _services(settings).items():
+            elsewhere = EffectsElsewhere(service, url, runtime.token)
+            runtime.close_at_end(elsewhere)
+            compared.append(elsewhere)
+    recovery = Recovery(runtime.system_database, compared, recorder, after_seconds=settings.recover_after_seconds)
     runtime.work("recovery", recovery.step, idle_seconds=settings.recover_every_seconds)
+
+
+def _services(settings: Settings) -> dict[str, str]:
+    """Where exchanges have effects (the console changes nothing)."""
+    return {
+        "dossier": settings.dossier_url,
+        "payment": settings.payment_url,
+        "citizen-db-adapter": settings.citizen_url,
+        "sync-national": settings.sync_url,
+    }
 
 
 def _refreshing(database: Database, revocations: Revocations) -> Callable[[], Awaitable[int]]:

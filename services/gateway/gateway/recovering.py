@@ -3,43 +3,67 @@
 Services keep the exchange's id beside their effect. Long enough afterwards for every exchange to have ended, those
 ids are looked up in the log, and the ones it lacks are appended as `recovered`: who, which dossiers and when are
 known; what was asked and answered is not (status 0, no digests), because nobody was answered.
+Each service is compared by itself: one that is away holds up nobody else's evidence.
 """
+
+from collections.abc import Sequence
 
 from gateway import store_recovery
 from gateway.effects import Effect, Effects
 from gateway.exchange import Exchange
 from gateway.recording import Recorder
+from shared import clock
 from shared.db import Database
+from shared.errors import Upstream
 from shared.telemetry import log
 
 UNKNOWN = "unknown"
 
 
 class Recovery:
-    """Compares effects and log, ten seconds at a time; one copy of the gateway at a time."""
+    """Compares the services' effects with the log, ten seconds at a time; one copy of the gateway at a time.
 
-    def __init__(self, database: Database, effects: Effects, recorder: Recorder, *, after_seconds: float) -> None:
+    One after the other: an exchange with effects in two services (an event taken in here, its transition there) is
+    recovered once.
+    """
+
+    def __init__(
+        self, database: Database, effects: Sequence[Effects], recorder: Recorder, *, after_seconds: float
+    ) -> None:
         self._database = database
         self._effects = effects
         self._recorder = recorder
         self._after_seconds = after_seconds
 
     async def step(self) -> int:
-        """One look; 1 when there is more to compare at once."""
+        """One look at each service; how many have more to compare at once."""
+        behind = 0
+        for effects in self._effects:
+            try:
+                behind += await self._compare(effects)
+            except Upstream as fault:
+                log.warning("effects_not_compared", service=effects.service, fault=fault.internal or fault.message)
+        return behind
+
+    async def _compare(self, of: Effects) -> bool:
+        """Whether there is more to compare."""
         async with self._database.transaction() as tx:
-            window = await store_recovery.lease(tx, self._after_seconds)
+            window = await store_recovery.lease(tx, of.service, self._after_seconds)
         if window is None:
-            return 0
-        effects = await self._effects.recorded(window.after, window.until)
+            return False
+        effects = await of.recorded(window.after, window.until)
         async with self._database.reading() as rx:
             missing = await store_recovery.missing(rx, [effect.exchange_id for effect in effects])
         for effect in effects:
             if effect.exchange_id in missing:
-                log.error("exchange_recovered", exchange=effect.exchange_id, dossiers=len(effect.dossier_codes))
-                await self._recorder.record(_recovered(effect))
+                # All that the exchange did: a batch may have gone on into the next window.
+                told = await of.recorded(window.after, clock.now(), effect.exchange_id)
+                whole = next((it for it in told if it.exchange_id == effect.exchange_id), effect)
+                log.error("exchange_recovered", exchange=whole.exchange_id, dossiers=len(whole.dossier_codes))
+                await self._recorder.record(_recovered(whole))
         async with self._database.transaction() as tx:
-            await store_recovery.compared(tx, window.until)
-        return 0 if window.is_last else 1
+            await store_recovery.compared(tx, of.service, window.until)
+        return not window.is_last
 
 
 def _recovered(effect: Effect) -> Exchange:

@@ -10,7 +10,7 @@ _LEASE_SECONDS = 15
 _WINDOW_SECONDS = 10
 _LEASE = """
 UPDATE recovery SET leased_until = now() + make_interval(secs => $2)
-WHERE leased_until <= now() AND compared_until < now() - make_interval(secs => $1)
+WHERE service = $4 AND leased_until <= now() AND compared_until < now() - make_interval(secs => $1)
 RETURNING compared_until,
   least(compared_until + make_interval(secs => $3), now() - make_interval(secs => $1)) AS until,
   compared_until + make_interval(secs => $3) >= now() - make_interval(secs => $1) AS is_last
@@ -29,9 +29,9 @@ class Window(NamedTuple):
     is_last: bool
 
 
-async def lease(tx: Transaction, after_seconds: float) -> Window | None:
-    """The next window for this process alone; None when another has it, or all is compared."""
-    row = await tx.raw.fetchrow(_LEASE, after_seconds, _LEASE_SECONDS, _WINDOW_SECONDS)
+async def lease(tx: Transaction, service: str, after_seconds: float) -> Window | None:
+    """The next window of this service for this process alone; None when another has it, or all is compared."""
+    row = await tx.raw.fetchrow(_LEASE, after_seconds, _LEASE_SECONDS, _WINDOW_SECONDS, service)
     return None if row is None else Window(row["compared_until"], row["until"], row["is_last"])
 
 
@@ -40,6 +40,8 @@ async def missing(rx: Reading, ids: Sequence[str]) -> frozenset[str]:
     return frozenset(row["id"] for row in await rx.raw.fetch(_MISSING, list(ids)))
 
 
-async def compared(tx: Transaction, until: datetime) -> None:
+async def compared(tx: Transaction, service: str, until: datetime) -> None:
     """Everything recorded up to then has its record; the lease ends."""
-    await tx.raw.execute("UPDATE recovery SET compared_until = $1, leased_until = now()", until)
+    await tx.raw.execute(
+        "UPDATE recovery SET compared_until = $1, leased_until = now() WHERE service = $2", until, service
+    )

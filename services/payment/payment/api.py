@@ -51,6 +51,7 @@ async def collect(
         collected_at=body.collected_at,
         receipt_number=body.receipt_number,
         client_id=caller.client_id,
+        cause=web.cause(request),
     )
     charge.require_lines_add_up(payment.lines, payment.amount_vnd)
     digest = idempotency.digest(await request.body())

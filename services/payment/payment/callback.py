@@ -13,6 +13,7 @@ from shared import strict_json, web
 from shared.crashpoint import crashpoint
 from shared.db import Database
 from shared.errors import PayloadTooLarge
+from shared.events import Cause
 from shared.grouping import Grouped
 
 # The platform's callbacks are about 500 bytes.
@@ -29,9 +30,9 @@ class Counter:
         self._database = database
         self._grouped = Grouped(self._settle, max_group=50, max_waiting=1000)
 
-    async def take(self, notice: Notice, message: Mapping[str, Any]) -> None:
+    async def take(self, notice: Notice, message: Mapping[str, Any], cause: Cause) -> None:
         """Durable when this returns. Raises `ReferenceUnknown`."""
-        if not await self._grouped.submit((notice, message)):
+        if not await self._grouped.submit((notice, message, cause)):
             raise ReferenceUnknown
 
     @asynccontextmanager
@@ -41,7 +42,7 @@ class Counter:
         yield
         await self._grouped.stop()
 
-    async def _settle(self, group: Sequence[tuple[Notice, Mapping[str, Any]]]) -> Sequence[bool]:
+    async def _settle(self, group: Sequence[tuple[Notice, Mapping[str, Any], Cause]]) -> Sequence[bool]:
         async with self._database.transaction() as tx:
             known = await charging.settle_all(tx, group)
             crashpoint("callback.verified")
@@ -67,6 +68,6 @@ async def confirm(request: Request, counter: Annotated[Counter, Depends(_counter
     if len(body) > _LARGEST_BODY_BYTES:
         raise PayloadTooLarge
     notice, message = platform.read_confirm(counter.platform.partner, body)
-    await counter.take(notice, message)
+    await counter.take(notice, message, web.cause(request))
     crashpoint("callback.committed")
     return Response(strict_json.dumps(platform.confirm_reply(message)), media_type="application/json")

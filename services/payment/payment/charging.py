@@ -10,7 +10,7 @@ from payment.charge import Line, Notice, ReceiptNumberTaken, ReferenceUnknown, S
 from payment.store import Leased, NewCharge, Row
 from shared import clock, outbox
 from shared.db import Transaction
-from shared.events import Event, new_event, new_id
+from shared.events import UNCAUSED, Cause, Event, new_event, new_id
 from shared.inbox import Park
 
 TOPIC = "lgsp.payment"
@@ -32,6 +32,7 @@ class Collected:
     collected_at: datetime
     receipt_number: str
     client_id: str
+    cause: Cause = UNCAUSED
 
 
 async def learn_dossiers(tx: Transaction, events: Sequence[Event]) -> None:
@@ -61,6 +62,7 @@ async def collect(tx: Transaction, payment: Collected) -> Row:
         at=payment.collected_at,
         collected_by=payment.collected_by,
         client_id=payment.client_id,
+        exchange_id=payment.cause.exchange_id,
     )
     if booked is None:
         raise DossierNotKnown
@@ -82,11 +84,11 @@ async def collect(tx: Transaction, payment: Collected) -> Row:
         "at": payment.collected_at,
         "recorded_at": booked["recorded_at"],
     }
-    await outbox.publish(tx, TOPIC, [_completed(row, payment.collected_at)])
+    await outbox.publish(tx, TOPIC, [_completed(row, payment.collected_at, payment.cause)])
     return row
 
 
-async def settle(tx: Transaction, notice: Notice, body: Mapping[str, Any]) -> None:
+async def settle(tx: Transaction, notice: Notice, body: Mapping[str, Any], cause: Cause = UNCAUSED) -> None:
     """Take in what the platform says about a transaction, once. Raises `ReferenceUnknown`."""
     row = await store.take_notice(
         tx,
@@ -95,18 +97,19 @@ async def settle(tx: Transaction, notice: Notice, body: Mapping[str, Any]) -> No
         is_success=notice.status == "paid",
         via=notice.via,
         body=body,
+        exchange_id=cause.exchange_id,
     )
     if row is None:
         raise ReferenceUnknown
     if not row["is_new"]:
         return
     if notice.status == "paid":
-        await _pay(tx, row, notice)
+        await _pay(tx, row, notice, cause)
     else:
-        await _close(tx, row, "decline", "declined")
+        await _close(tx, row, "decline", "declined", cause)
 
 
-async def settle_all(tx: Transaction, said: Sequence[tuple[Notice, Mapping[str, Any]]]) -> list[bool]:
+async def settle_all(tx: Transaction, said: Sequence[tuple[Notice, Mapping[str, Any], Cause]]) -> list[bool]:
     """Settle these together, in one lock order; False for each whose reference is nobody's."""
     known = [True] * len(said)
     for place in sorted(range(len(said)), key=lambda n: said[n][0].reference):
@@ -150,7 +153,7 @@ async def give_up(tx: Transaction, charge_id: str, reason: str) -> None:
         await _close(tx, row, "decline", reason)
 
 
-async def _pay(tx: Transaction, row: Row, notice: Notice) -> None:
+async def _pay(tx: Transaction, row: Row, notice: Notice, cause: Cause) -> None:
     fact = charge.judged(notice.amount_vnd, notice.currency, expected_vnd=row["amount_vnd"])
     moved = charge.after(State(row["state"]), fact)
     if moved is None:
@@ -168,20 +171,20 @@ async def _pay(tx: Transaction, row: Row, notice: Notice) -> None:
         booked_at=at,
     )
     if is_completed:
-        event = _completed(row, at)
+        event = _completed(row, at, cause)
     else:
         reason = "paid_again" if was_paid else "other_amount"
         members = _told(row) | {"reason": reason, "received_vnd": notice.amount_vnd}
-        event = _event(moved.event, row["dossier_code"], at, members)
+        event = _event(moved.event, row["dossier_code"], at, members, cause)
     await outbox.publish(tx, TOPIC, [event])
 
 
-async def _close(tx: Transaction, row: Row, fact: charge.Fact, reason: str) -> None:
+async def _close(tx: Transaction, row: Row, fact: charge.Fact, reason: str, cause: Cause = UNCAUSED) -> None:
     moved = charge.after(State(row["state"]), fact)
     if moved is None:
         return
     await store.close(tx, row["id"], moved)
-    event = _event(moved.event, row["dossier_code"], clock.now(), _told(row) | {"reason": reason})
+    event = _event(moved.event, row["dossier_code"], clock.now(), _told(row) | {"reason": reason}, cause)
     await outbox.publish(tx, TOPIC, [event])
 
 
@@ -215,7 +218,7 @@ def _told(row: Row) -> dict[str, Any]:
     }
 
 
-def _completed(row: Row, at: datetime) -> Event:
+def _completed(row: Row, at: datetime, cause: Cause) -> Event:
     members = {
         "dossier_code": row["dossier_code"],
         "agency_code": row["agency_code"],
@@ -226,8 +229,8 @@ def _completed(row: Row, at: datetime) -> Event:
         "lines": row["lines"],
         "at": at,
     }
-    return _event("payment.completed", row["dossier_code"], at, members)
+    return _event("payment.completed", row["dossier_code"], at, members, cause)
 
 
-def _event(name: str, dossier_code: str, at: datetime, members: dict[str, Any]) -> Event:
-    return new_event(SOURCE, f"vn.lgsp.{name}.v1", dossier_code, at, members)
+def _event(name: str, dossier_code: str, at: datetime, members: dict[str, Any], cause: Cause = UNCAUSED) -> Event:
+    return new_event(SOURCE, f"vn.lgsp.{name}.v1", dossier_code, at, members, traceparent=cause.traceparent)

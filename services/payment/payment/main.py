@@ -11,6 +11,7 @@ from payment.initiating import Initiating, Pace
 from payment.platform import Partner, Platform
 from payment.settings import Settings
 from payment.sweeping import Patience, Sweeping
+from shared import exchanges
 from shared.auth import JwksSource
 from shared.http import Peer
 from shared.service import Runtime, create
@@ -34,7 +35,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         async with runtime.running(app), counter.open():
             yield
 
-    return create("LGSP Hub: payment", [api.router, callback.router], opening)
+    return create("LGSP Hub: payment", [api.router, callback.router, exchanges.router], opening)
 
 
 def _platform(runtime: Runtime, settings: Settings) -> Platform:

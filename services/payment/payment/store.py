@@ -68,7 +68,7 @@ FROM unnest(CAST(:ids AS text[]), CAST(:dossiers AS text[]), CAST(:agencies AS t
 ON CONFLICT (dossier_code, request_version) WHERE method = 'online' DO NOTHING
 """
 
-# One statement: the dossier as this caller may see it, the charge, its ledger row.
+# One statement: the dossier as this caller may see it, the charge, its ledger row, its exchange.
 _COLLECT = """
 WITH known AS (SELECT agency_code FROM dossier WHERE code = :dossier_code),
 collected AS (
@@ -81,7 +81,11 @@ collected AS (
   RETURNING id, dossier_code, agency_code, amount_vnd, at, recorded_at),
 booked AS (
   INSERT INTO ledger (charge_id, dossier_code, agency_code, kind, method, amount_vnd, reference, transaction_number, at)
-  SELECT id, dossier_code, agency_code, 'paid', 'counter', amount_vnd, :receipt_number, '', at FROM collected)
+  SELECT id, dossier_code, agency_code, 'paid', 'counter', amount_vnd, :receipt_number, '', at FROM collected),
+kept AS (
+  INSERT INTO exchange_kept (exchange_id, client_id, dossier_code)
+  SELECT CAST(:exchange_id AS text), :client_id, dossier_code FROM collected
+  WHERE CAST(:exchange_id AS text) IS NOT NULL)
 SELECT known.agency_code, collected.recorded_at FROM known LEFT JOIN collected ON true
 """
 
@@ -132,7 +136,10 @@ WITH charge AS (SELECT * FROM charge WHERE reference = $1 AND method = 'online' 
 noted AS (
   INSERT INTO notice (reference, transaction_number, is_success, agency_code, via, body)
   SELECT $1, $2, $3, agency_code, $4, $5::jsonb FROM charge
-  ON CONFLICT DO NOTHING RETURNING true)
+  ON CONFLICT DO NOTHING RETURNING true),
+kept AS (
+  INSERT INTO exchange_kept (exchange_id, client_id, dossier_code)
+  SELECT $6, $7, dossier_code FROM charge WHERE $6::text IS NOT NULL AND EXISTS (SELECT FROM noted))
 SELECT id, dossier_code, agency_code, state, lines, amount_vnd, reference, request_version, at,
   EXISTS (SELECT FROM noted) AS is_new
 FROM charge
@@ -147,6 +154,9 @@ WITH moved AS (
 INSERT INTO ledger (charge_id, dossier_code, agency_code, kind, method, amount_vnd, reference, transaction_number, at)
 SELECT id, dossier_code, agency_code, $5, 'online', $6, $7, $4, $8 FROM moved
 """
+
+_PLATFORM = "payment-platform"
+"""Stands for a client where an exchange was the platform's callback, which has no token."""
 
 _COLUMNS = """
 id, dossier_code, agency_code, method, state, lines, amount_vnd, payment_url, reference, request_version,
@@ -229,10 +239,12 @@ async def take_notice(
     is_success: bool,
     via: str,
     body: Mapping[str, Any],
+    exchange_id: str | None,
 ) -> Row | None:
     """Lock the charge and note what the platform said; None when there is no such charge. `is_new`: never before."""
+    text = strict_json.dumps(body).decode()
     row: Row | None = await tx.raw.fetchrow(
-        _TAKE_NOTICE, reference, transaction_number, is_success, via, strict_json.dumps(body).decode()
+        _TAKE_NOTICE, reference, transaction_number, is_success, via, text, exchange_id, _PLATFORM
     )
     return row
 

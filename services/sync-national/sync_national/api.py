@@ -1,13 +1,13 @@
 """The operators' routes: `/v1/sync/*` (scopes sync:read and sync:operate; agencies by row-level security)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query, Request, Response
 from pydantic import Field
 
-from shared import idempotency, web
+from shared import exchanges, idempotency, web
 from shared.auth import Caller
 from shared.db import Transaction
 from shared.errors import AgencyNotPermitted, NotFound
@@ -175,7 +175,7 @@ async def retry_dossier(code: str, request: Request, tx: InTransaction, caller: 
         tx.on_commit(lambda: request.app.state.courier.bell.ring_in(0.0))
         return Dossier(**await operating.retry(tx, _DESTINATION, code))
 
-    return await _once(tx, caller, key, await request.body(), act)
+    return await _once(request, tx, caller, key, act, [code])
 
 
 @router.post(
@@ -194,7 +194,7 @@ async def hold_destination(
         held = await operating.hold(tx, asked.destination, asked.reason, caller.client_id)
         return Hold(**held._asdict())
 
-    return await _once(tx, caller, key, await request.body(), act)
+    return await _once(request, tx, caller, key, act)
 
 
 @router.post(
@@ -214,7 +214,7 @@ async def release_destination(
         tx.on_commit(lambda: request.app.state.courier.bell.ring_in(0.0))
         return asked
 
-    return await _once(tx, caller, key, await request.body(), act)
+    return await _once(request, tx, caller, key, act)
 
 
 def _require_all_agencies(caller: Caller) -> None:
@@ -224,19 +224,21 @@ def _require_all_agencies(caller: Caller) -> None:
 
 
 async def _once(
+    request: Request,
     tx: Transaction,
     caller: Caller,
     key: str | None,
-    body: bytes,
     act: Callable[[], Awaitable[web.Answer | web.Body]],
+    dossier_codes: Sequence[str] = (),
 ) -> Response:
     """Act, or give the first answer again when the key was used before."""
-    if key is None:
-        return Response((await act()).model_dump_json(), media_type="application/json")
-    stored = await idempotency.claim(tx, caller.client_id, key, idempotency.digest(body))
-    if stored is not None:
-        headers = {**stored.headers, idempotency.REPLAYED: "true"}
-        return Response(stored.body, stored.status, headers=headers, media_type="application/json")
+    if key is not None:
+        stored = await idempotency.claim(tx, caller.client_id, key, idempotency.digest(await request.body()))
+        if stored is not None:
+            headers = {**stored.headers, idempotency.REPLAYED: "true"}
+            return Response(stored.body, stored.status, headers=headers, media_type="application/json")
     answer = (await act()).model_dump_json().encode()
-    await idempotency.keep(tx, caller.client_id, key, 200, answer)
+    await exchanges.keep(tx, web.exchange_id(request), caller.client_id, dossier_codes)
+    if key is not None:
+        await idempotency.keep(tx, caller.client_id, key, 200, answer)
     return Response(answer, media_type="application/json")

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from shared import exchanges
 from shared.auth import JwksSource
 from shared.errors import UpstreamUnavailable
 from shared.http import Breaker, Peer
@@ -45,7 +46,7 @@ def create_app(
         async with runtime.running(app):
             yield
 
-    return create("sync-national", [api.router], opening)
+    return create("sync-national", [api.router, exchanges.router], opening)
 
 
 def _portal(settings: Settings, runtime: Runtime) -> Portal:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -147,6 +148,8 @@ async def test_a_success_after_a_failure_counts_and_a_failure_after_a_success_do
     assert [event["type"].split(".")[3] for event in await till.told()] == ["failed", "completed"]
 
 
+# The service runs on while examples are drawn, and its libraries use `random` (aiokafka's pauses).
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 async def test_any_order_of_callbacks_ends_the_same(a_till: TillMaker) -> None:
     till = await a_till()
     partner = Partner("LGSP-HUB", SECRET, "", "", "", "")

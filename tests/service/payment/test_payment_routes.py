@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.service.payment.conftest import AT, CODE, FEES, Till, TillMaker
-from tests.support.neighbours import dossier_event, eventually, feed
+from tests.support.neighbours import dossier_event, eventually, feed, published
 
 
 def a_payment(**members: Any) -> dict[str, Any]:
@@ -218,3 +218,36 @@ async def test_the_ledger_only_grows_even_for_its_owner(a_till: TillMaker) -> No
         finally:
             await raw.close()
     assert (await till.rows("SELECT amount_vnd FROM ledger")) == [{"amount_vnd": 50_000}]
+
+
+async def test_money_names_the_exchange_it_came_with(a_till: TillMaker) -> None:
+    """So that the gateway finds out what it did not record; and the event goes on in the caller's trace."""
+    till = await a_till()
+    till.neighbours.know(CODE)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    headers = till.headers() | {"Hub-Exchange-Id": "exchange-1", "traceparent": trace}
+    assert (await till.client.post("/v1/payments/counter", json=a_payment(), headers=headers)).status_code == 201
+    [event] = await published(till.system)
+    assert event["traceparent"] == trace
+    assert await kept_exchanges(till) == [("exchange-1", "test-client", [CODE])]
+
+
+async def test_a_callback_names_its_exchange_once(a_till: TillMaker) -> None:
+    till = await a_till(payer="hold")
+    await till.request(CODE)
+    await till.wait_for("payment.link_ready")
+    body = await till.confirm()
+    for exchange in ("exchange-1", "exchange-2"):  # the second is a repeat: it has no effect
+        answer = await till.client.post(
+            "/callbacks/payment-platform", content=body, headers={"Hub-Exchange-Id": exchange}
+        )
+        assert answer.status_code == 200
+    assert await kept_exchanges(till) == [("exchange-1", "payment-platform", [CODE])]
+
+
+async def kept_exchanges(till: Till) -> list[tuple[str, str, list[str]]]:
+    window = {"after": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    headers = till.neighbours.tokens.internal_headers("gateway")
+    answer = await till.client.get("/internal/exchanges", params=window, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return [(item["exchange_id"], item["client_id"], item["dossier_codes"]) for item in answer.json()["items"]]

@@ -74,3 +74,13 @@ async def test_a_malformed_question_is_refused(hub: Hub, query: dict[str, str]) 
     client = await hub.start()
     answer = await client.get("/v1/sync/dossiers", params=query, headers=hub.tokens.headers(**READ))
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_what_an_operator_did_names_its_exchange(hub: Hub) -> None:
+    client = await hub.start()
+    assert (await client.post("/v1/sync/hold", json={}, headers={"Hub-Exchange-Id": "held"})).status_code == 200
+    refused = await client.post("/v1/sync/dossiers/H08.15-260302-0001/retry", headers={"Hub-Exchange-Id": "refused"})
+    assert refused.status_code == 404
+    window = {"after": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    kept = await client.get("/internal/exchanges", params=window, headers=hub.tokens.internal_headers("gateway"))
+    assert [item["exchange_id"] for item in kept.json()["items"]] == ["held"]

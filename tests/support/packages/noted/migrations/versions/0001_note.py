@@ -11,6 +11,7 @@ down_revision = None
 def upgrade() -> None:
     schema.messaging("noted")
     schema.idempotency("noted")
+    schema.exchanges("noted")
     op.execute(
         "CREATE TABLE note (number bigserial PRIMARY KEY, agency_code text NOT NULL, key text NOT NULL, text text)"
     )
