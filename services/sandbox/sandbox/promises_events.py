@@ -32,6 +32,8 @@ PUBLISHERS = {
     "lgsp.sync": "sync_national",
     "lgsp.ministry": "gateway",
 }
+WITH_EFFECTS = {"gateway", "dossier", "payment", "citizen_db_adapter", "sync_national"}
+"""The services whose tables name the exchange that each effect came by."""
 READERS = {
     "lgsp.dossier": ("payment", "citizen_db_adapter", "sync_national", "console"),
     "lgsp.identity": ("dossier", "console"),
@@ -176,10 +178,12 @@ def _identity(source: str, event_id: str) -> bytes:
 
 
 async def log_is_complete(stack: Stack) -> Promise:
-    """Every transition's exchange has its record. One whose gateway was killed is recovered a while later."""
+    """Every effect's exchange has its record. One whose gateway was killed is recovered a while later."""
     ends = time.monotonic() + _RECOVERED_SECONDS
     while True:
-        kept = {row async for row in _ids(stack, "dossier", "SELECT DISTINCT exchange_id FROM transition")}
+        kept = set()
+        for package in stack.postgres.keys() & WITH_EFFECTS:
+            kept |= {row async for row in _ids(stack, package, "SELECT DISTINCT exchange_id FROM exchange_effect")}
         recorded = {row async for row in _ids(stack, "gateway", "SELECT id::text FROM exchange")}
         lacking = sorted(kept - recorded)
         if not lacking or time.monotonic() > ends:

@@ -155,6 +155,7 @@ _TRANSITION = """
 INSERT INTO transition (code, version, agency_code, action, to_status, at, recorded_at, client_id, exchange_id)
 VALUES ($1, 1, 'H08.15', 'submit', 1, now(), now(), 'desk', $2)
 """
+_PAYMENT = "INSERT INTO exchange_kept (dossier_code, exchange_id, client_id) VALUES ($1, $2, 'desk')"
 _EXCHANGE = """
 INSERT INTO exchange (chain, seq, previous, digest, id, kind, method, route, path, status, received_at, answered_at,
                       recorded_at, dossier_count)
@@ -169,7 +170,7 @@ async def effects(
 ) -> Events:
     """Five transitions, each with its exchange's record in the log."""
     monkeypatch.setattr(promises_events, "_RECOVERED_SECONDS", 0)
-    urls = {package: (await service_database(package)).owner for package in ("dossier", "gateway")}
+    urls = {package: (await service_database(package)).owner for package in ("dossier", "payment", "gateway")}
     world = Events(Stack(tmp_path, urls, "", "", ""), Kafka("", ""))
     for number in range(5):
         exchange = str(uuid4())
@@ -178,10 +179,11 @@ async def effects(
     return world
 
 
-async def test_an_effect_without_its_exchange_in_the_log_is_found(effects: Events) -> None:
+@pytest.mark.parametrize(("package", "effect"), [("dossier", _TRANSITION), ("payment", _PAYMENT)])
+async def test_an_effect_without_its_exchange_in_the_log_is_found(effects: Events, package: str, effect: str) -> None:
     assert (await promises_events.log_is_complete(effects.stack)).holds
     missed = str(uuid4())
-    await effects.sql("dossier", _TRANSITION, "H08.15-230301-0099", missed)
+    await effects.sql(package, effect, "H08.15-230301-0099", missed)
     promise = await promises_events.log_is_complete(effects.stack)
     assert not promise.holds
     assert missed in promise.found
