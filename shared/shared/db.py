@@ -5,14 +5,15 @@ Every transaction says for which agencies it works (`hub.agencies`, read by the 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
 import asyncpg
 import orjson
-from sqlalchemy import TextClause, event, text
+from sqlalchemy import event, text
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -20,10 +21,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from shared.errors import Overloaded
 
 ALL_AGENCIES = ("*",)
+_DIALECT = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own omission
 _CONNECT_SECONDS = 2.0
 _POOL_WAIT_SECONDS = 2.0
-_OPEN_WRITING = "SELECT set_config('hub.agencies', :agencies, true)"
-_OPEN_READING = "SELECT set_config('hub.agencies', :agencies, true), set_config('transaction_read_only', 'on', true)"
+# One text, one round trip; SQLAlchemy's own begin would be another.
+_OPEN_WRITING = "BEGIN; SELECT set_config('hub.agencies', '{}', true)"
+_OPEN_READING = "BEGIN READ ONLY; SELECT set_config('hub.agencies', '{}', true)"
+
+
+class NotCommitted(Exception):
+    """A failed statement was passed over in silence, and PostgreSQL rolled back what was to be committed."""
 
 
 class DatabaseUnavailable(Overloaded):
@@ -33,51 +40,51 @@ class DatabaseUnavailable(Overloaded):
 
 
 @lru_cache(maxsize=1024)
-def _statement(sql: str) -> TextClause:
-    return text(sql)
+def _statement(sql: str) -> tuple[str, tuple[str, ...]]:
+    """The text with `$1` for its `:names`, and the names in that order."""
+    compiled = text(sql).compile(dialect=_DIALECT)
+    return str(compiled), tuple(compiled.positiontup or ())
 
 
 class Reading:
     """A transaction that cannot write. SQL is text with `:names`; lists bind as PostgreSQL arrays."""
 
-    def __init__(self, connection: AsyncConnection, driver: Any) -> None:
-        self._connection = connection
+    def __init__(self, driver: Any) -> None:
         self.raw = driver
         """The asyncpg connection inside this transaction, for hot paths (`$1` style)."""
 
     async def rows(self, sql: str, **parameters: Any) -> Sequence[Mapping[str, Any]]:
         """All rows."""
-        result = await self._connection.execute(_statement(sql), parameters)
-        return result.mappings().all()  # type: ignore[return-value]  # RowMapping's keys are strings here
+        return [dict(row) for row in await self._run(self.raw.fetch, sql, parameters)]
 
     async def row(self, sql: str, **parameters: Any) -> Mapping[str, Any] | None:
         """The first row, or None."""
-        result = await self._connection.execute(_statement(sql), parameters)
-        return result.mappings().first()  # type: ignore[return-value]  # likewise
+        row = await self._run(self.raw.fetchrow, sql, parameters)
+        return None if row is None else dict(row)
 
     async def value(self, sql: str, **parameters: Any) -> Any:
         """The first column of the first row, or None."""
-        return (await self._connection.execute(_statement(sql), parameters)).scalar()
+        return await self._run(self.raw.fetchval, sql, parameters)
+
+    async def _run(self, ask: Callable[..., Awaitable[Any]], sql: str, parameters: Mapping[str, Any]) -> Any:
+        statement, names = _statement(sql)
+        return await ask(statement, *[parameters[name] for name in names])
 
 
 class Transaction(Reading):
     """A transaction that may write; committed by whoever opened it."""
 
-    def __init__(self, connection: AsyncConnection, driver: Any) -> None:
-        super().__init__(connection, driver)
+    def __init__(self, driver: Any) -> None:
+        super().__init__(driver)
         self._after_commit: list[Callable[[], None]] = []
         self.publishes = False
         """Set by `outbox.publish` (and by hot paths that write the outbox themselves): wakes the relay."""
 
     async def execute(self, sql: str, **parameters: Any) -> int:
         """Run one statement; the number of rows it touched."""
-        return (await self._connection.execute(_statement(sql), parameters)).rowcount
-
-    @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        """What fails inside is undone alone."""
-        async with self._connection.begin_nested():
-            yield
+        tag: str = await self._run(self.raw.execute, sql, parameters)
+        touched = tag.rpartition(" ")[2]
+        return int(touched) if touched.isdigit() else 0
 
     def on_commit(self, action: Callable[[], None]) -> None:
         """Run `action` once the transaction is durable."""
@@ -99,6 +106,7 @@ class Database:
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=pool_size,
             max_overflow=0,
+            isolation_level="AUTOCOMMIT",  # transactions are begun and ended here, not by SQLAlchemy
             pool_timeout=_POOL_WAIT_SECONDS,
             connect_args={
                 "timeout": _CONNECT_SECONDS,
@@ -116,10 +124,9 @@ class Database:
     @asynccontextmanager
     async def transaction(self, agencies: Iterable[str] = ALL_AGENCIES) -> AsyncIterator[Transaction]:
         """A writing transaction; commits when the block ends, rolls back when it raises."""
-        tx: Transaction | None = None
         with _unavailable():
-            async with self._engine.begin() as connection:
-                tx = Transaction(connection, await _open(connection, _OPEN_WRITING, agencies))
+            async with self._opened(_OPEN_WRITING, agencies) as driver:
+                tx = Transaction(driver)
                 yield tx
         tx.committed()
         if tx.publishes:
@@ -129,8 +136,8 @@ class Database:
     async def reading(self, agencies: Iterable[str] = ALL_AGENCIES) -> AsyncIterator[Reading]:
         """A read-only transaction."""
         with _unavailable():
-            async with self._engine.begin() as connection:
-                yield Reading(connection, await _open(connection, _OPEN_READING, agencies))
+            async with self._opened(_OPEN_READING, agencies) as driver:
+                yield Reading(driver)
 
     async def ping(self) -> None:
         """Raises `DatabaseUnavailable` when PostgreSQL does not answer."""
@@ -141,10 +148,40 @@ class Database:
         """Close the pool."""
         await self._engine.dispose()
 
+    @asynccontextmanager
+    async def _opened(self, begin: str, agencies: Iterable[str]) -> AsyncIterator[Any]:
+        """A transaction on a connection of the pool; a connection that may still be in it goes back to nobody."""
+        async with self._engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            if driver.is_closed():  # PostgreSQL was away since it was last used
+                await connection.invalidate()
+                driver = (await connection.get_raw_connection()).driver_connection
+            try:
+                await driver.execute(begin.format(_quoted(",".join(agencies))))
+                yield driver
+                ended = await driver.execute("COMMIT")
+            except BaseException:
+                await _roll_back(connection, driver)
+                raise
+            if ended != "COMMIT":
+                raise NotCommitted
 
-async def _open(connection: AsyncConnection, sql: str, agencies: Iterable[str]) -> Any:
-    await connection.execute(_statement(sql), {"agencies": ",".join(agencies)})
-    return (await connection.get_raw_connection()).driver_connection
+
+async def _roll_back(connection: AsyncConnection, driver: Any) -> None:
+    try:
+        await driver.execute("ROLLBACK", timeout=_CONNECT_SECONDS)
+    except BaseException as second:
+        driver.terminate()
+        await connection.invalidate()
+        if not isinstance(second, Exception):
+            raise
+
+
+def _quoted(text: str) -> str:
+    """Inside a literal. Agencies come from checked tokens, and the text goes out without parameters."""
+    if "\x00" in text:
+        raise ValueError("NUL in an agency")
+    return text.replace("'", "''")
 
 
 class _unavailable:  # noqa: N801 - reads as the verb it is
@@ -156,8 +193,7 @@ class _unavailable:  # noqa: N801 - reads as the verb it is
     def __exit__(self, _kind: Any, fault: BaseException | None, _trace: Any) -> None:
         lost = isinstance(fault, OSError | PoolTimeout | TimeoutError) or (
             isinstance(fault, DBAPIError) and (fault.connection_invalidated or _refuses_work(fault.orig))
-        )
-        # What `raw` raises comes as it is, past SQLAlchemy.
+        )  # SQLAlchemy's, from its pool; statements run on the driver itself
         lost = lost or (isinstance(fault, asyncpg.PostgresError) and _refuses_work(fault))
         lost = lost or (isinstance(fault, asyncpg.InterfaceError) and "closed" in str(fault))
         if lost:

@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import asyncpg
 import orjson
-from sqlalchemy.exc import DBAPIError
 
 from shared.db import Transaction
 from shared.errors import Conflict, InvalidRequest
@@ -51,7 +51,7 @@ async def claim(tx: Transaction, client_id: str, key: str, body_sha256: str) -> 
     """None: the key is ours, go on and `keep` the answer. Otherwise the first answer."""
     if not key or len(key) > MAX_KEY_LENGTH:
         raise InvalidRequest(f"An idempotency key has 1 to {MAX_KEY_LENGTH} characters")
-    await tx.execute(f"SET LOCAL lock_timeout = {WAIT_MILLISECONDS}")
+    await tx.raw.execute(f"SET LOCAL lock_timeout = {WAIT_MILLISECONDS}")
     try:
         claimed = await tx.execute(
             "INSERT INTO idempotency (client_id, key, body_sha256, status, answer) "
@@ -60,11 +60,9 @@ async def claim(tx: Transaction, client_id: str, key: str, body_sha256: str) -> 
             key=key,
             sha=body_sha256,
         )
-    except DBAPIError as fault:
-        if getattr(fault.orig, "sqlstate", None) == "55P03":
-            raise RequestInProgress(retry_after_seconds=1) from fault
-        raise
-    await tx.execute("SET LOCAL lock_timeout = 0")
+    except asyncpg.LockNotAvailableError as fault:
+        raise RequestInProgress(retry_after_seconds=1) from fault
+    await tx.raw.execute("SET LOCAL lock_timeout = 0")
     if claimed:
         return None
     row = await tx.row(

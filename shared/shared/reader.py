@@ -2,12 +2,17 @@
 
 | what comes                         | what happens                                                         |
 |------------------------------------|----------------------------------------------------------------------|
-| a batch (what one poll brings)     | one transaction: inbox, handler, parking; then its offsets           |
+| a batch (what one poll brings)     | one transaction: inbox, handler, parking                             |
+| nothing, or a quarter of a second  | the offsets of what was applied are committed                        |
 | not an event                       | parked as poison at once                                             |
 | the handler returns `Park`         | parked with reason and owner; later ones of the dossier behind it    |
 | PostgreSQL away, deadlock          | rolled back, the same batch again                                    |
 | any other exception (a bug)        | rolled back, halved until it stands alone, 5 tries, parked as `hub`  |
 | more than 20 such parks in 5 min   | the reader stops, visibly: then the fault is ours                    |
+
+While a batch is applied nothing is fetched, and after it the reader rests for as long as it took: the busier the
+machine, the more events share a transaction, an answer of the broker and a flush of the disk. Offsets lag behind the
+effects; who starts from an older one finds the events in the inbox.
 """
 
 import asyncio
@@ -19,7 +24,6 @@ from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from sqlalchemy.exc import DBAPIError
 
 from shared import events, inbox
 from shared.crashpoint import crashpoint
@@ -33,6 +37,8 @@ from shared.telemetry import COUNTERS, GAUGES, log
 MAX_RECORDS = 500
 TRIES = 5
 MAX_BUGS, BUG_WINDOW_SECONDS = 20, 300.0
+_COMMIT_SECONDS, _COMMIT_DEADLINE_SECONDS = 0.25, 5.0
+_LONGEST_REST_SECONDS = 0.1
 
 
 class ReaderStopped(Exception):
@@ -57,6 +63,9 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._busy = asyncio.Lock()
         self._bugs: deque[float] = deque()
         self._consumer: Any = None
+        self._applied: dict[Any, int] = {}
+        """Partition → the offset after what was applied, until it is committed."""
+        self._committed_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self.stopped = False
 
@@ -65,17 +74,20 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._task = asyncio.create_task(self._run(), name=f"reader {self.topic}")
 
     async def stop(self) -> None:
-        """Finish the batch in hand, then leave the group."""
+        """Finish the batch in hand, commit its offsets, then leave the group."""
         if self._task:
             async with self._busy:
+                with suppress(KafkaError, OSError):
+                    await self._commit()
                 self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
     async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 - the signature is aiokafka's
-        """Called before a partition is given up: wait until the batch in hand is committed."""
+        """Called before a partition is given up: wait for the batch in hand, commit its offsets."""
         async with self._busy:
-            pass
+            with suppress(KafkaError, OSError):
+                await self._commit()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Nothing to prepare: positions come from the committed offsets."""
@@ -90,7 +102,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         ends = await self._consumer.end_offsets(partitions)
         for partition in partitions:
             needed = at[partition].offset if at.get(partition) else ends[partition]
-            if needed > 0 and (await self._consumer.committed(partition) or 0) < needed:
+            read = self._applied.get(partition) or await self._consumer.committed(partition) or 0
+            if read < needed:
                 return False
         return True
 
@@ -98,6 +111,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         while not self.stopped:
             self._consumer = self._kafka.consumer(self._group)
             self._consumer.subscribe([self._kafka.topic(self.topic)], listener=self)
+            self._applied.clear()
             try:
                 await self._consumer.start()
                 await self._read()
@@ -119,15 +133,23 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     async def _read(self) -> None:
         while True:
-            batches = await self._consumer.getmany(timeout_ms=500, max_records=MAX_RECORDS)
+            patience_ms = 250 if self._applied else 500
+            batches = await self._consumer.getmany(timeout_ms=patience_ms, max_records=MAX_RECORDS)
+            started = time.monotonic()
             async with self._busy:
                 # What was given up meanwhile is left to its new owner, who starts from the committed offset.
                 own = {it: records for it, records in batches.items() if it in self._consumer.assignment()}
                 if own:
+                    self._consumer.pause(*self._consumer.assignment())
                     await self._take(own)
+                if not own or started - self._committed_at > _COMMIT_SECONDS:
+                    await self._commit()
+            if own:
+                await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_SECONDS))
+                self._consumer.resume(*self._consumer.paused())
 
     async def _take(self, batches: Mapping[Any, Sequence[Any]]) -> None:
-        """Apply what came at once, then commit its offsets."""
+        """Apply what came at once, and note how far that is."""
         try:
             await self._apply([record for records in batches.values() for record in records])
         except HubError as fault:  # only what passes by itself comes up to here: the database is away
@@ -139,8 +161,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             return
         crashpoint("reader.after_effect")
         COUNTERS.events_read.labels(self.topic).inc(sum(map(len, batches.values())))
+        self._applied.update({it: records[-1].offset + 1 for it, records in batches.items()})
+
+    async def _commit(self) -> None:
+        """Commit the offsets of what was applied."""
+        self._committed_at = time.monotonic()
+        if not self._applied:
+            return
+        offsets, self._applied = self._applied, {}
         try:
-            await self._consumer.commit({it: records[-1].offset + 1 for it, records in batches.items()})
+            async with asyncio.timeout(_COMMIT_DEADLINE_SECONDS):  # aiokafka would try for ever
+                await self._consumer.commit(offsets)
         except (CommitFailedError, IllegalStateError) as fault:
             # A partition was taken away in between: its new owner reads the batch again and drops the repeats.
             log.info("reader_offsets_not_committed", topic=self.topic, fault=repr(fault))
@@ -204,8 +235,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
 def _is_deadlock(fault: Exception) -> bool:
     """40P01 deadlock, 40001 serialisation, 55P03 lock not available: the same batch passes the next time."""
-    state = getattr(fault.orig if isinstance(fault, DBAPIError) else fault, "sqlstate", None)
-    return state in {"40P01", "40001", "55P03"}
+    return getattr(fault, "sqlstate", None) in {"40P01", "40001", "55P03"}
 
 
 def _decode(records: Sequence[Any]) -> tuple[list[Event], list[Park]]:

@@ -26,7 +26,7 @@ MESSAGING = (
         "shared/shared/reader.py",
         (
             (
-                '        """Apply what came at once, then commit its offsets."""\n',
+                '        """Apply what came at once, and note how far that is."""\n',
                 "        await self._consumer.commit({it: got[-1].offset + 1 for it, got in batches.items()})\n",
             ),
         ),
@@ -83,7 +83,7 @@ WALLS = (
     Mutant(
         "every session works for all agencies",
         "shared/shared/db.py",
-        (('{"agencies": ",".join(agencies)}', '{"agencies": "*"}'),),
+        (('_quoted(",".join(agencies))', '"*"'),),
         (f"{_LIFE}::test_another_agencys_dossier_is_404_on_every_route", f"{_LIFE}::test_lists_filter_and_page"),
     ),
     Mutant(
@@ -125,7 +125,7 @@ EVIDENCE = (
     Mutant(
         "requests pass while the exchange log cannot be written",
         "services/gateway/gateway/recording.py",
-        (("        if not self.is_available:\n", "        if False:\n"),),
+        (("        if not (self.is_available and self.is_sealed):\n", "        if False:\n"),),
         (f"{_EXCHANGE_LOG}::test_without_the_log_nothing_is_exchanged_and_nothing_is_lost",),
     ),
     Mutant(
@@ -144,6 +144,12 @@ EVIDENCE = (
         "services/gateway/gateway/exchange.py",
         (("        if self.seq < head_seq:\n", "        if False:\n"),),
         (f"{_EXCHANGE_LOG}::test_tampering_is_found_and_the_first_bad_record_named",),
+    ),
+    Mutant(
+        "the verifier does not look at the seals",
+        "services/gateway/gateway/proving.py",
+        (("        by_chain[sealed.chain][sealed.seq] = sealed\n", "        pass\n"),),
+        ("tests/service/gateway/test_sealing.py::test_what_only_a_seal_can_tell",),
     ),
     Mutant(
         "the checker of effects without a record looks at nothing",

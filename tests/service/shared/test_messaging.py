@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 import asyncpg
 import pytest
 import pytest_asyncio
+from aiokafka import TopicPartition
 
 from deploy.local.databases import Urls
 from shared import inbox, outbox
 from shared.clock import now
-from shared.db import Database, Transaction
+from shared.db import Database, NotCommitted, Transaction
 from shared.errors import NotFound
 from shared.events import Event, new_event
 from shared.inbox import Handler, Park
-from shared.kafka import Kafka
+from shared.kafka import PARTITIONS, Kafka
 from shared.outbox import Relay
 from shared.reader import MAX_BUGS, Reader
 
@@ -328,3 +329,37 @@ async def test_the_api_role_sees_only_its_callers_agencies(urls: Urls, database:
         async with api.reading(["H08"]) as rx:
             await rx.rows("DELETE FROM note RETURNING 1")
     await api.close()
+
+
+async def test_a_failed_statement_passed_over_in_silence_is_no_commit(database: Database) -> None:
+    """PostgreSQL answers COMMIT with ROLLBACK then: nobody may take that for durable."""
+    with pytest.raises(NotCommitted):
+        async with database.transaction() as tx:
+            await outbox.publish(tx, TOPIC, [an_event(text="never")])
+            with pytest.raises(asyncpg.PostgresError):
+                await tx.value("SELECT 1 / 0")
+    async with database.reading() as rx:
+        assert await rx.value("SELECT count(*) FROM outbox") == 0
+
+
+async def test_offsets_are_committed_soon_after_the_effect_and_when_the_reader_stops(
+    database: Database, kafka: Kafka
+) -> None:
+    async with running(database, kafka) as reader:
+        await publish(database, an_event(text="one"))
+        await noted(database, ["one"])
+        await until(lambda: _committed(kafka, reader, 1))
+        await publish(database, an_event(text="two"))
+        await noted(database, ["one", "two"])
+    assert await _committed(kafka, reader, 2)
+
+
+async def _committed(kafka: Kafka, reader: Reader, expected: int) -> bool:
+    observer = kafka.consumer(reader._group)  # what a new owner would start from
+    await observer.start()
+    try:
+        name = kafka.topic(TOPIC)
+        offsets = [await observer.committed(TopicPartition(name, number)) or 0 for number in range(PARTITIONS)]
+    finally:
+        await observer.stop()
+    return sum(offsets) == expected

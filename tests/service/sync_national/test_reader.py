@@ -1,6 +1,6 @@
 """The three tests of every reader: the same message twice, two in the wrong order, a crash before the commit."""
 
-from sqlalchemy.exc import DBAPIError
+import asyncpg
 
 from tests.service.sync_national.conftest import Hub
 from tests.service.sync_national.province import a_dossier
@@ -61,7 +61,7 @@ async def _blocked(hub: Hub) -> bool:
                     "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%standing%'"
                 )
             )
-    except DBAPIError:
+    except asyncpg.PostgresError:
         return False
 
 
