@@ -63,7 +63,7 @@ VALUES (:id, :dossier_code, :agency_code, :procedure_code, 'request', :is_applic
 """
 
 _DUE = """
-SELECT id FROM verification WHERE outcome = 'pending' AND next_attempt_at <= clock_timestamp()
+SELECT id FROM verification WHERE outcome = 'pending' AND next_attempt_at <= statement_timestamp()
 ORDER BY next_attempt_at LIMIT :most FOR UPDATE SKIP LOCKED
 """
 
@@ -102,7 +102,7 @@ _CACHED = """
 SELECT DISTINCT ON (agency_code, subject_digest) agency_code, subject_digest, outcome, mismatched_fields, checked_at
 FROM verification
 WHERE subject_digest = ANY(CAST(:digests AS bytea[])) AND source = 'register' AND outcome IN ('match', 'mismatch')
-  AND checked_at > clock_timestamp() - make_interval(secs => :valid_seconds)
+  AND checked_at > statement_timestamp() - make_interval(secs => :valid_seconds)
 ORDER BY agency_code, subject_digest, checked_at DESC
 """
 
@@ -110,7 +110,7 @@ _SILENT = """
 UPDATE verification SET announced_at = clock_timestamp() WHERE id IN (
   SELECT id FROM verification
   WHERE outcome = 'pending' AND announced_at IS NULL AND is_applicant
-    AND recorded_at < clock_timestamp() - make_interval(secs => :seconds)
+    AND recorded_at < statement_timestamp() - make_interval(secs => :seconds)
   ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)
 RETURNING id, dossier_code, recorded_at
 """

@@ -95,7 +95,7 @@ UPDATE charge SET state = 'initiated', attempts = attempts + 1, is_in_flight = t
   next_attempt_at = clock_timestamp() + make_interval(secs => :lease_seconds),
   next_query_at = coalesce(next_query_at, clock_timestamp() + make_interval(secs => :query_after_seconds))
 WHERE id IN (
-  SELECT id FROM charge WHERE state IN ('created', 'initiated') AND next_attempt_at <= clock_timestamp()
+  SELECT id FROM charge WHERE state IN ('created', 'initiated') AND next_attempt_at <= statement_timestamp()
   ORDER BY next_attempt_at LIMIT :most FOR UPDATE SKIP LOCKED)
 RETURNING id, dossier_code, agency_code, reference, request_version, lines, amount_vnd, at, attempts AS attempt,
   refusals, is_answer_lost
@@ -124,10 +124,10 @@ _LEASE_QUERIES = """
 UPDATE charge SET queries = queries + 1, next_query_at = clock_timestamp()
   + make_interval(secs => LEAST(:query_after_seconds * power(2, LEAST(queries, 16)), :longest_seconds))
 WHERE id IN (
-  SELECT id FROM charge WHERE state IN ('initiated', 'pending') AND next_query_at <= clock_timestamp()
+  SELECT id FROM charge WHERE state IN ('initiated', 'pending') AND next_query_at <= statement_timestamp()
   ORDER BY next_query_at LIMIT :most FOR UPDATE SKIP LOCKED)
 RETURNING id, reference, at,
-  recorded_at < clock_timestamp() - make_interval(secs => :expire_after_seconds) AS is_over
+  recorded_at < statement_timestamp() - make_interval(secs => :expire_after_seconds) AS is_over
 """
 
 # The charge's row is locked first: a hundred copies of one CONFIRM take their turns, and one finds the notice new.

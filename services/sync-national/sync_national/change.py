@@ -16,6 +16,7 @@ Waiting times: failures in succession n wait `first · 2^(n-1)`, at most `longes
 is taken off so that a thousand dossiers do not come back in the same second.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -215,3 +216,29 @@ def backoff(failures: int, limits: Limits, jitter: float) -> float:
     """Seconds to wait after so many failures in succession."""
     full = min(limits.longest, limits.first * 2.0 ** min(failures - 1, 30))
     return full * (1.0 - jitter / 2.0)
+
+
+class Gathering:
+    """How long a first change waits, so that later ones of the dossier travel with it.
+
+    `shortest` seconds when little comes; one second more for every `CHANGES_A_SECOND` changes a second, up to
+    `longest`. The portal is the nation's and its calls are counted: what it shows need not pass through every
+    state in the second it happened, and in a rush of thousands of dossiers nobody watches each of them.
+    """
+
+    CHANGES_A_SECOND = 50.0
+    MEMORY_SECONDS = 10.0
+    """The rate is an average over about so long."""
+
+    def __init__(self, shortest: float, longest: float) -> None:
+        self._shortest = shortest
+        self._longest = max(shortest, longest)
+        self._rate = 0.0
+        self._counted_at = 0.0
+
+    def seconds(self, changes: int, present: float) -> float:
+        """The pause for so many changes that came at `present` (a monotonic clock)."""
+        self._rate *= math.exp(-max(0.0, present - self._counted_at) / self.MEMORY_SECONDS)
+        self._rate += changes / self.MEMORY_SECONDS
+        self._counted_at = present
+        return min(self._shortest + self._rate / self.CHANGES_A_SECOND, self._longest)

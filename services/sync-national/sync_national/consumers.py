@@ -1,5 +1,6 @@
 """`lgsp.dossier` → the version the national portal should show. Calls no remote system: workers do."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,12 +9,13 @@ from shared.db import Transaction
 from shared.events import Event
 from shared.inbox import Handler, Park
 from sync_national import announcing, store
+from sync_national.change import Gathering
 from sync_national.store import Wanted
 from sync_national.syncing import TOPIC, Courier
 
 
-def follow_dossiers(courier: Courier, delay_seconds: float) -> Handler:
-    """The handler of `lgsp.dossier`. Changes within `delay_seconds` of the first go to the portal together."""
+def follow_dossiers(courier: Courier, gathering: Gathering) -> Handler:
+    """The handler of `lgsp.dossier`. Changes within the pause after the first go to the portal together."""
 
     async def follow(tx: Transaction, batch: Sequence[Event]) -> list[Park]:
         wanted, parks = [], []
@@ -23,6 +25,7 @@ def follow_dossiers(courier: Courier, delay_seconds: float) -> Handler:
             except (KeyError, TypeError, ValueError, AttributeError) as fault:
                 parks.append(Park(event, f"no dossier event: {type(fault).__name__} {fault}", "poison"))
         if wanted:
+            delay_seconds = gathering.seconds(len(wanted), time.monotonic())
             freed = await store.want(tx, courier.destination, wanted, delay_seconds)
             present = clock.now()
             news = [announcing.unparked(code, courier.destination, present) for code in freed]

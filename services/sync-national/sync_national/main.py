@@ -11,7 +11,7 @@ from shared.errors import UpstreamUnavailable
 from shared.http import Breaker, Peer
 from shared.service import Runtime, create
 from sync_national import api
-from sync_national.change import Limits
+from sync_national.change import Gathering, Limits
 from sync_national.consumers import follow_dossiers
 from sync_national.dossiers import Dossiers
 from sync_national.portal import Account, Portal
@@ -37,7 +37,8 @@ def create_app(
         runtime = Runtime("sync-national", settings, jwks=jwks)
         portal = _portal(settings, runtime)
         courier = _courier(settings, runtime, portal, authorization)
-        runtime.read("lgsp.dossier", follow_dossiers(courier, settings.sync_delay_seconds))
+        gathering = Gathering(settings.sync_delay_seconds, settings.sync_longest_delay_seconds)
+        runtime.read("lgsp.dossier", follow_dossiers(courier, gathering))
         for number in range(settings.sync_workers):
             runtime.work(f"push {number}", courier.step, idle_seconds=_IDLE_SECONDS, wake=courier.bell.wake)
         runtime.work("tally", courier.sum_up, idle_seconds=_SUM_UP_SECONDS)

@@ -60,7 +60,7 @@ async def acknowledged_last_minute(rx: Reading, destination: str) -> int:
     """Acknowledgements of the last 60 s, by all workers of all copies."""
     found = await rx.value(
         "SELECT coalesce(sum(acknowledged), 0)::bigint FROM delivery "
-        "WHERE destination = :destination AND at > clock_timestamp() - interval '1 minute'",
+        "WHERE destination = :destination AND at > statement_timestamp() - interval '1 minute'",
         destination=destination,
     )
     return int(found)

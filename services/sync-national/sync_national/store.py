@@ -72,10 +72,11 @@ WHERE s.desired_version < excluded.desired_version
 RETURNING dossier_code, old.state = 'parked' AS was_parked
 """
 
+# `statement_timestamp` is stable: the index stops where what is due ends. `clock_timestamp` would walk all that waits.
 _CLAIM = """
 WITH due AS (
   SELECT dossier_code, state FROM standing
-  WHERE destination = $1 AND due_at <= clock_timestamp()
+  WHERE destination = $1 AND due_at <= statement_timestamp()
     AND NOT EXISTS (SELECT FROM hold WHERE hold.destination = $1)
   ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 UPDATE standing s SET state = 'in_flight', lease_token = $3,

@@ -3,7 +3,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_national.change import Limits, Presence, Standing, State, Trouble, TroubleKind, Visit, backoff, settle
+from sync_national.change import (
+    Gathering,
+    Limits,
+    Presence,
+    Standing,
+    State,
+    Trouble,
+    TroubleKind,
+    Visit,
+    backoff,
+    settle,
+)
 
 LIMITS = Limits(portal_timeout=60.0, first=1.0, longest=300.0, refusals=3)
 KINDS: list[TroubleKind] = ["refused", "unreachable", "lost", "unclear", "untellable", "broken"]
@@ -176,3 +187,16 @@ def test_the_portals_retry_after_is_honoured() -> None:
     standing = Standing(State.IN_FLIGHT, 1, 0, 1, 0, Presence.UNTOLD, None)
     visit = Visit(1, 1, trouble=Trouble("unreachable", "HTTP 429", wait_seconds=120.0))
     assert settle(standing, visit, LIMITS, 0.9).due_in == 120.0
+
+
+def test_a_first_change_waits_longer_in_a_rush_and_hardly_at_rest() -> None:
+    gathering = Gathering(shortest=0.2, longest=15.0)
+    assert gathering.seconds(1, 0.0) < 0.25
+    rush = [gathering.seconds(100, 100 + n / 10) for n in range(1000)]  # 1,000 changes a second
+    assert rush == sorted(rush)
+    assert rush[-1] == 15.0
+    assert gathering.seconds(1, 300.0) < 0.25
+
+
+def test_a_pause_is_never_shorter_than_the_shortest() -> None:
+    assert Gathering(shortest=3.0, longest=1.0).seconds(1000, 1.0) == 3.0
