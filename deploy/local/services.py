@@ -78,6 +78,7 @@ SERVICES = (
         {
             "HUB_SIGNING_KEYS_FILE": "{secrets}/signing-keys.json",
             "HUB_SERVICE_KEYS_FILE": "{secrets}/service-keys.json",
+            "HUB_SEAL_FILE": "{folder}/exchange-seals.jws",
             "HUB_DOSSIER_URL": "{dossier}",
             "HUB_PAYMENT_URL": "{payment}",
             "HUB_CITIZEN_URL": "{citizen-db-adapter}",

@@ -2,12 +2,15 @@
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import time
 from pathlib import Path
 
-from gateway import bootstrapping, recording
+from gateway import bootstrapping, proving, sealing
+from gateway.keys import Keys
+from gateway.sealing import SealBroken, Sealed
 from shared.db import Database
 
 
@@ -20,12 +23,14 @@ def main() -> int:
     bootstrap.add_argument("--clients", type=Path, required=True, help="credentials file to keep up to date")
     bootstrap.add_argument("--operators", type=Path, required=True, help="sign-in file to keep up to date")
     audit = commands.add_parser("audit", help="the exchange log").add_subparsers(dest="audit", required=True)
-    audit.add_parser("verify", help="walk all chains; exit code 1 names the first bad record")
+    verify = audit.add_parser("verify", help="walk all chains; exit code 1 names the first bad record")
+    verify.add_argument("--seals", type=Path, action="append", default=[], help="a file of seals; may be repeated")
+    verify.add_argument("--keys", type=Path, help="JWK set of the keys that sealed (default: HUB_SIGNING_KEYS_FILE)")
     arguments = parser.parse_args()
     if arguments.command == "bootstrap":
         return asyncio.run(_bootstrap(arguments.clients, arguments.operators))
     if arguments.command == "audit":
-        return asyncio.run(_verify())
+        return asyncio.run(_verify(arguments.seals, arguments.keys))
     from gateway import main as wiring  # noqa: PLC0415 - the other commands need no web server
     from gateway.settings import Settings  # noqa: PLC0415
 
@@ -50,15 +55,31 @@ async def _bootstrap(clients: Path, operators: Path) -> int:
     return 0
 
 
-async def _verify() -> int:
+async def _verify(files: list[Path], keys_file: Path | None) -> int:
     started = time.monotonic()
-    proof = await recording.verify(_database_url())
+    try:
+        seals = _seals(files, keys_file)
+    except SealBroken as fault:
+        print(f"BROKEN seals: {fault}")
+        return 1
+    proof = await proving.verify(_database_url(), seals)
     seconds = time.monotonic() - started
     if proof.flaw is not None:
         print(f"BROKEN after {proof.records} records: {proof.flaw}")
         return 1
-    print(f"sound: {proof.records} records in {proof.chains} chains ({seconds:.1f} s)")
+    held = f"held against {proof.seals} sealed heads" if files else "no seals given: a cut head would not show"
+    print(f"sound: {proof.records} records in {proof.chains} chains, {held} ({seconds:.1f} s)")
     return 0
+
+
+def _seals(files: list[Path], keys_file: Path | None) -> list[Sealed]:
+    if not files:
+        return []
+    keys = keys_file or Path(os.environ.get("HUB_SIGNING_KEYS_FILE", ""))
+    if not keys.is_file():
+        sys.exit("--keys or HUB_SIGNING_KEYS_FILE is needed to check seals")
+    public = Keys.from_file(keys, "").public() if keys_file is None else json.loads(keys.read_text())
+    return [sealed for file in files for sealed in sealing.read(file, public)]
 
 
 def _database_url() -> str:

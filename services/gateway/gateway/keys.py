@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey, KeySet, OKPKey
 
 from gateway import token
 
-_ALGORITHMS = ["ES256", "EdDSA"]
+ALGORITHMS = ["ES256", "EdDSA"]
 
 
 class Keys:
@@ -31,7 +31,7 @@ class Keys:
     def sign(self, claims: dict[str, Any], typ: str = token.ACCESS_TOKEN_TYPE) -> str:
         """A compact JWS by the first key."""
         header = {"alg": _algorithm(self._signer), "kid": self._signer_id, "typ": typ}
-        return jwt.encode(header, claims, self._signer, algorithms=_ALGORITHMS)
+        return jwt.encode(header, claims, self._signer, algorithms=ALGORITHMS)
 
     def public(self) -> dict[str, Any]:
         """The JWK set for everybody."""

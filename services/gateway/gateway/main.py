@@ -17,6 +17,7 @@ from gateway.quota import Quota
 from gateway.recording import Recorder
 from gateway.recovering import Recovery
 from gateway.route import Table
+from gateway.sealing import Sealing
 from gateway.settings import Settings
 from gateway.signing_in import SignIn
 from gateway.upstream import Upstream
@@ -44,6 +45,7 @@ def create_app(settings: Settings) -> Front:
         idle_seconds=settings.revocations_every_seconds,
     )
     _recover(settings, runtime, recorder)
+    _seal(settings, runtime, recorder, signer)
 
     @asynccontextmanager
     async def opening(app: FastAPI) -> AsyncIterator[None]:
@@ -117,6 +119,19 @@ def _recover(settings: Settings, runtime: Runtime, recorder: Recorder) -> None:
             compared.append(elsewhere)
     recovery = Recovery(runtime.system_database, compared, recorder, after_seconds=settings.recover_after_seconds)
     runtime.work("recovery", recovery.step, idle_seconds=settings.recover_every_seconds)
+
+
+def _seal(settings: Settings, runtime: Runtime, recorder: Recorder, signer: Keys) -> None:
+    if settings.seal_file is None:
+        return
+    sealing = Sealing(
+        runtime.system_database,
+        signer,
+        recorder,
+        settings.seal_file,
+        stale_after_seconds=settings.seal_stale_seconds,
+    )
+    runtime.work("seals", sealing.step, idle_seconds=settings.seal_every_seconds)
 
 
 def _services(settings: Settings) -> dict[str, str]:

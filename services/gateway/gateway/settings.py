@@ -27,6 +27,9 @@ class Settings(ServiceSettings):
     quota_burst: int = 10_000
     revocations_every_seconds: float = 1.0
     revocations_stale_seconds: float = 3600.0
+    seal_file: Path | None = None
+    seal_every_seconds: float = 60.0
+    seal_stale_seconds: float = 14400.0
     recover_after_seconds: float = 120.0
     recover_every_seconds: float = 5.0
     sign_in_tries: int = 5

@@ -179,6 +179,11 @@ async def newest(rx: Reading, before: tuple[str, int] | None, limit: int) -> Seq
     )
 
 
+async def heads(rx: Reading) -> Sequence[Mapping[str, Any]]:
+    """Where every chain that has records ends: `id seq digest`."""
+    return await rx.rows("SELECT id::text AS id, seq, digest FROM chain WHERE seq > 0 ORDER BY number")
+
+
 class Snapshot:
     """A consistent view of the whole log for the verifier."""
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from gateway import recording
+from gateway import proving
 from tests.support.database import Templates
 
 from .conftest import CODE, Hub, a_hub
@@ -32,7 +32,7 @@ async def a_written_log(
         await a_log(hub)
         assert len(await hub.exchanges()) == 7
         for table in ("exchange", "exchange_dossier", "chain"):
-            await hub.execute(f"CREATE TABLE {table}_kept AS TABLE {table}")
+            await hub.execute(f"CREATE TABLE {table}_before AS TABLE {table}")
         yield hub
 
 
@@ -114,7 +114,7 @@ async def test_another_agencys_exchanges_do_not_exist(start_hub: Start) -> None:
 async def test_the_log_of_a_real_run_verifies(start_hub: Start) -> None:
     hub = await start_hub()
     await a_log(hub, 50)
-    proof = await recording.verify(hub.urls.system)
+    proof = await proving.verify(hub.urls.system)
     assert proof.flaw is None
     assert (proof.chains, proof.records) == (1, len(await hub.exchanges()))
 
@@ -143,10 +143,10 @@ async def test_tampering_is_found_and_the_first_bad_record_named(
 ) -> None:
     hub = a_written_log
     await hub.execute(tampering)
-    flaw = (await recording.verify(hub.urls.system)).flaw
+    flaw = (await proving.verify(hub.urls.system)).flaw
     for table in ("exchange", "exchange_dossier", "chain"):
         await hub.execute(f"TRUNCATE {table}")
-        await hub.execute(f"INSERT INTO {table} SELECT * FROM {table}_kept")
+        await hub.execute(f"INSERT INTO {table} SELECT * FROM {table}_before")
     assert flaw is not None
     assert reason in flaw.reason
     assert seq in (flaw.seq, -1)
@@ -209,7 +209,7 @@ async def test_without_the_log_nothing_is_exchanged_and_nothing_is_lost(start_hu
     records = await hub.exchanges()
     assert (records[1]["status"], records[1]["upstream_status"]) == (503, 200)
     assert records[-1]["status"] == 200
-    assert (await recording.verify(hub.urls.system)).flaw is None
+    assert (await proving.verify(hub.urls.system)).flaw is None
 
 
 async def test_the_log_survives_lost_connections(start_hub: Start) -> None:
@@ -223,7 +223,7 @@ async def test_the_log_survives_lost_connections(start_hub: Start) -> None:
             await asyncio.sleep(0.05)
         else:
             raise AssertionError("the gateway did not come back")
-    proof = await recording.verify(hub.urls.system)
+    proof = await proving.verify(hub.urls.system)
     assert proof.flaw is None
     assert proof.chains == 1
 

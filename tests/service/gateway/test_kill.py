@@ -12,7 +12,7 @@ import httpx2
 
 from deploy.local.databases import Urls
 from deploy.local.ports import a_free_port
-from gateway import recording
+from gateway import proving
 from tests.support import apps
 
 from .conftest import CODE, Behind, bootstrapped, write_keys
@@ -87,7 +87,7 @@ async def test_every_answered_exchange_is_in_a_sound_log_after_a_kill(
     )
     await connection.close()
     assert missing == []
-    proof = await recording.verify(urls.system)
+    proof = await proving.verify(urls.system)
     assert proof.flaw is None
     assert proof.chains == 2
     assert proof.records >= len(ids)

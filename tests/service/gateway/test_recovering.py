@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from gateway import recording
+from gateway import proving
 from shared import clock, exchanges
 from shared.db import Database
 from shared.events import new_id
@@ -41,7 +41,7 @@ async def test_an_effect_without_a_record_gets_one_marked_recovered(start_hub: S
     assert record["dossier_count"] == len(codes)
     await asyncio.sleep(0.5)
     assert len(await recovered(hub, lost)) == len(await recovered(hub, written)) == 1, "told again, recorded once"
-    assert (await recording.verify(hub.urls.system)).flaw is None
+    assert (await proving.verify(hub.urls.system)).flaw is None
     windows = [
         parse_qs(urlsplit(seen["target"]).query) for seen in hub.behind.seen if "internal/exchanges" in seen["target"]
     ]
