@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from shared import strict_json
 
@@ -25,8 +25,7 @@ DOSSIER_CODE = re.compile(r"[A-Z0-9.]{1,40}-\d{6}-\d{4,12}")
 _CODE_MEMBER = re.compile(rb'"(?:dossier_)?code"\s*:\s*"([A-Z0-9.]{1,40}-\d{6}-\d{4,12})"')
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """What happened between one request and its answer. Digests are raw SHA-256; None is an empty body."""
 
     id: str
@@ -46,29 +45,27 @@ class Exchange:
     response_sha256: bytes | None
     dossier_codes: tuple[str, ...]
 
+    @property
+    def dossier_code(self) -> str | None:
+        """The one dossier concerned; of several there is a digest, and a row each beside the record."""
+        return self.dossier_codes[0] if len(self.dossier_codes) == 1 else None
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """An exchange at its place in a chain."""
+    @property
+    def dossiers_sha256(self) -> bytes | None:
+        """Digest over the codes of an exchange that concerned several dossiers."""
+        return codes_digest(self.dossier_codes) if len(self.dossier_codes) > 1 else None
+
+
+class Record(NamedTuple):
+    """An exchange at its place in a chain. `text` is what the digest was taken over."""
 
     chain: str
     seq: int
     previous: bytes
     digest: bytes
+    text: bytes
     recorded_at: datetime
     exchange: Exchange
-
-    @property
-    def dossier_code(self) -> str | None:
-        """The one dossier concerned; of several there is a digest, and a row each beside the record."""
-        codes = self.exchange.dossier_codes
-        return codes[0] if len(codes) == 1 else None
-
-    @property
-    def dossiers_sha256(self) -> bytes | None:
-        """Digest over the codes of an exchange that concerned several dossiers."""
-        codes = self.exchange.dossier_codes
-        return codes_digest(codes) if len(codes) > 1 else None
 
 
 def codes_digest(codes: Iterable[str]) -> bytes:
@@ -78,41 +75,42 @@ def codes_digest(codes: Iterable[str]) -> bytes:
 
 def link(chain: str, seq: int, previous: bytes, recorded_at: datetime, exchange: Exchange) -> Record:
     """The record that follows `previous`."""
-    codes = exchange.dossier_codes
-    digest = digest_of(
-        chain=chain,
-        seq=seq,
-        previous=previous,
-        recorded_at=recorded_at,
-        id=exchange.id,
-        kind=exchange.kind,
-        client_id=exchange.client_id,
-        subject=exchange.subject,
-        role=exchange.role,
-        method=exchange.method,
-        route=exchange.route,
-        path=exchange.path,
-        status=exchange.status,
-        upstream_status=exchange.upstream_status,
-        purpose=exchange.purpose,
-        received_at=exchange.received_at,
-        answered_at=exchange.answered_at,
-        request_sha256=exchange.request_sha256,
-        response_sha256=exchange.response_sha256,
-        dossier_code=codes[0] if len(codes) == 1 else None,
-        dossier_count=len(codes),
-        dossiers_sha256=codes_digest(codes) if len(codes) > 1 else None,
+    text = text_of(
+        {
+            "chain": chain,
+            "seq": seq,
+            "previous": previous,
+            "recorded_at": recorded_at,
+            "id": exchange.id,
+            "kind": exchange.kind,
+            "client_id": exchange.client_id,
+            "subject": exchange.subject,
+            "role": exchange.role,
+            "method": exchange.method,
+            "route": exchange.route,
+            "path": exchange.path,
+            "status": exchange.status,
+            "upstream_status": exchange.upstream_status,
+            "purpose": exchange.purpose,
+            "received_at": exchange.received_at,
+            "answered_at": exchange.answered_at,
+            "request_sha256": exchange.request_sha256,
+            "response_sha256": exchange.response_sha256,
+            "dossier_code": exchange.dossier_code,
+            "dossier_count": len(exchange.dossier_codes),
+            "dossiers_sha256": exchange.dossiers_sha256,
+        }
     )
-    return Record(chain, seq, previous, digest, recorded_at, exchange)
+    return Record(chain, seq, previous, hashlib.sha256(text).digest(), text, recorded_at, exchange)
 
 
-def digest_of(**fields: Any) -> bytes:
-    """The digest of a record with these fields (all columns but the digest itself)."""
+def text_of(fields: dict[str, Any]) -> bytes:
+    """What the digest of a record with these fields (all columns but the digest itself) is taken over."""
     for name in ("previous", "request_sha256", "response_sha256", "dossiers_sha256"):
         value = fields[name]
         if value is not None:
             fields[name] = value.hex()
-    return hashlib.sha256(strict_json.canonical(fields)).digest()
+    return strict_json.canonical(fields)
 
 
 def opening_digest(chain: str, number: int, started_at: datetime, before: bytes) -> bytes:
@@ -153,7 +151,7 @@ class Walk:
             flaw = Flaw(self.chain, row["seq"], row["id"], "does not follow the record before it")
         elif row["dossiers_sha256"] != codes_digest_found:
             flaw = Flaw(self.chain, row["seq"], row["id"], "its list of dossiers was changed")
-        elif digest_of(**row) != found:
+        elif hashlib.sha256(text_of(row)).digest() != found:
             flaw = Flaw(self.chain, row["seq"], row["id"], "was changed")
         self.seq += 1
         self.digest = found

@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from dataclasses import replace
 from functools import lru_cache
 from time import monotonic, perf_counter
 
@@ -197,7 +196,7 @@ class Front:
             if answer.rest is None:
                 await self._to.recorder.record(exchange)
             else:
-                await self._to.recorder.record(replace(exchange, kind="opening", response_sha256=None))
+                await self._to.recorder.record(exchange._replace(kind="opening", response_sha256=None))
         except HubError as fault:
             if answer.rest is not None:
                 await answer.rest.aclose()
@@ -206,7 +205,7 @@ class Front:
             await _send(send, answer, call.exchange_id)
             return
         digest = await _stream(send, answer, answer.rest, call.exchange_id)
-        closing = replace(exchange, kind="closing", response_sha256=digest, answered_at=clock.now())
+        closing = exchange._replace(kind="closing", response_sha256=digest, answered_at=clock.now())
         await self._to.recorder.record(closing)
 
 

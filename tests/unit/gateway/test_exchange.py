@@ -80,9 +80,9 @@ def row_of(record: Record) -> dict[str, Any]:
         "previous": record.previous,
         "digest": record.digest,
         "recorded_at": record.recorded_at,
-        "dossier_code": record.dossier_code,
+        "dossier_code": record.exchange.dossier_code,
         "dossier_count": len(exchange.dossier_codes),
-        "dossiers_sha256": record.dossiers_sha256,
+        "dossiers_sha256": record.exchange.dossiers_sha256,
     }
 
 
@@ -155,7 +155,7 @@ def test_a_cut_tail_no_longer_reaches_the_head() -> None:
 
 def test_a_list_of_dossiers_is_covered_by_its_digest() -> None:
     record = link("c", 1, OPENING, START, an_exchange(dossier_codes=("H08-230301-0001", "H08-230301-0002")))
-    assert record.dossier_code is None
+    assert record.exchange.dossier_code is None
     right = codes_digest(["H08-230301-0002", "H08-230301-0001"])
     assert Walk("c", OPENING).step(row_of(record), right) is None
     assert Walk("c", OPENING).step(row_of(record), codes_digest(["H08-230301-0001"])) is not None
