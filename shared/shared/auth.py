@@ -35,6 +35,7 @@ MAX_TOKEN_BYTES = 8192
 _CLOCK_SKEW_SECONDS = 10
 _CACHE_SIZE = 10_000
 _REFRESH_SECONDS = 30.0
+_KEYS_SECONDS = 300.0
 _KEY_HEADERS = {"jwk", "jku", "x5u", "x5c", "crit"}
 
 
@@ -70,13 +71,17 @@ class Caller:
 
 
 class JwksSource:
-    """The issuer's public keys: fetched when first needed, again for an unknown `kid` (once per 30 s)."""
+    """The issuer's public keys: fetched when first needed, again for an unknown `kid` (once per 30 s), and when the
+    copy is five minutes old: a key may have been taken back.
+    """
 
     def __init__(self, fetch: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         self._fetch = fetch
         self._keys: dict[str, Key] = {}
         self._fetched_at = float("-inf")
         self._lock = asyncio.Lock()
+        self.taken_back = 0
+        """How often keys have been taken back: what was believed for their sake no longer is."""
 
     @classmethod
     def over_http(cls, url: str) -> "JwksSource":
@@ -100,16 +105,17 @@ class JwksSource:
 
     async def key(self, kid: str) -> Key:
         """The key of this id. Raises `Unauthenticated`, or `UpstreamUnavailable` when no key was ever got."""
-        if kid not in self._keys:
+        if self._is_due(kid):
             async with self._lock:
-                if kid not in self._keys and time.monotonic() - self._fetched_at > self._pause():
+                if self._is_due(kid):
                     await self._refresh()
         if kid not in self._keys:
             raise Unauthenticated(internal="unknown kid")
         return self._keys[kid]
 
-    def _pause(self) -> float:
-        return _REFRESH_SECONDS if self._keys else 0.2
+    def _is_due(self, kid: str) -> bool:
+        pause = _KEYS_SECONDS if kid in self._keys else _REFRESH_SECONDS if self._keys else 0.2
+        return time.monotonic() - self._fetched_at > pause
 
     async def _refresh(self) -> None:
         self._fetched_at = time.monotonic()
@@ -120,6 +126,7 @@ class JwksSource:
             if self._keys:
                 return  # the keys we have still hold; asked again later
             raise UpstreamUnavailable("The issuer's keys are not available", internal=repr(fault)) from fault
+        self.taken_back += bool(self._keys.keys() - keys.keys())
         self._keys = keys
 
 
@@ -139,6 +146,7 @@ class TokenVerifier:
         self._audience = audience
         self._revocations = revocations or Revocations()
         self._verified: dict[str, Caller] = {}
+        self._taken_back = 0
 
     async def verify(self, token: str) -> Caller:
         """The caller. Raises `Unauthenticated`."""
@@ -150,6 +158,9 @@ class TokenVerifier:
         return caller
 
     async def _believed(self, token: str) -> Caller:
+        if self._taken_back != self._jwks.taken_back:
+            self._verified.clear()
+            self._taken_back = self._jwks.taken_back
         known = self._verified.get(token)
         if known is not None:
             if known.expires_at + _CLOCK_SKEW_SECONDS > time.time():

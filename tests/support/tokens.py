@@ -16,10 +16,11 @@ INTERNAL = "lgsp-internal"
 class TokenIssuer:
     """A signing key of the test's own, the tokens it signs and the key set that verifies them."""
 
-    def __init__(self, issuer: str = ISSUER) -> None:
+    def __init__(self, issuer: str = ISSUER, kid: str = "test") -> None:
         """A fresh ES256 key."""
         self.issuer = issuer
-        self.key = ECKey.generate_key("P-256", {"kid": "test", "alg": "ES256", "use": "sig"})
+        self.kid = kid
+        self.key = ECKey.generate_key("P-256", {"kid": kid, "alg": "ES256", "use": "sig"})
 
     @property
     def jwks(self) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class TokenIssuer:
             "jti": uuid4().hex,
             **claims,
         }
-        return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "test"}, body, self.key)
+        return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": self.kid}, body, self.key)
 
     def headers(self, **arguments: Any) -> dict[str, str]:
         """The Authorization header of `token(…)`."""
