@@ -1,4 +1,4 @@
-"""Writing the exchange log before answers leave, and proving it afterwards.
+"""Writing the exchange log before answers leave (`proving` reads it afterwards).
 
 ```
 available ──a write fails──▶ broken: its exchanges are owed, new ones get 503 before they are forwarded
@@ -9,14 +9,11 @@ what the service had answered) and is written as soon as the database is back: n
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
-from gateway import store_exchanges
-from gateway.exchange import Exchange, Flaw, Record, Walk, link, opening_digest
-from gateway.store_exchanges import FAULTS, GENESIS, HeadMoved, Log, Snapshot
+from gateway.exchange import Exchange, Record, link
+from gateway.store_exchanges import FAULTS, HeadMoved, Log
 from shared import clock
 from shared.errors import Overloaded
 from shared.grouping import Grouped
@@ -24,7 +21,6 @@ from shared.telemetry import log
 
 _GROUP = 500
 _RETRY_SECONDS = 0.25
-_HEAD_LOGGED_EVERY_SECONDS = 60.0
 
 
 class ExchangeLogUnavailable(Overloaded):
@@ -42,8 +38,9 @@ class Recorder:
         self._owed: list[Exchange] = []
         self._last_try: Sequence[Record] = ()
         self._mending: asyncio.Task[None] | None = None
-        self._head_logged_at = 0.0
         self.is_available = False
+        self.is_sealed = True
+        """Set by `sealing`: whether the log could be sealed lately."""
 
     async def start(self) -> None:
         """Open the log; when the database is away it is opened as soon as it is back."""
@@ -63,8 +60,8 @@ class Recorder:
         await self._log.close()
 
     def require(self) -> None:
-        """Raises `ExchangeLogUnavailable` while records cannot be written."""
-        if not self.is_available:
+        """Raises `ExchangeLogUnavailable` while records cannot be written, or not be sealed for too long."""
+        if not (self.is_available and self.is_sealed):
             raise ExchangeLogUnavailable(retry_after_seconds=1)
 
     async def record(self, exchange: Exchange) -> None:
@@ -91,10 +88,6 @@ class Recorder:
             previous = records[-1].digest
         self._last_try = records
         await self._log.append(records)
-        if time.monotonic() - self._head_logged_at > _HEAD_LOGGED_EVERY_SECONDS:
-            # A second place that knows how long the chain is: whoever cuts it must reach the process's log too.
-            self._head_logged_at = time.monotonic()
-            log.info("exchange_log_head", chain=self._log.chain, seq=seq, digest=previous.hex())
 
     def _owe(self, exchanges: Sequence[Exchange]) -> None:
         for exchange in exchanges:
@@ -136,42 +129,3 @@ class Recorder:
             await self._append(self._owed[:_GROUP])
             del self._owed[:_GROUP]
             self._last_try = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a verification found: how much was read, and the first flaw, if any."""
-
-    chains: int
-    records: int
-    flaw: Flaw | None
-
-
-async def verify(url: str) -> Proof:
-    """Walk every chain of the log."""
-    async with store_exchanges.snapshot(url) as view:
-        chains = await view.chains()
-        records, before = 0, GENESIS
-        for number, chain in enumerate(chains, start=1):
-            opening = opening_digest(chain["id"], number, chain["started_at"], before)
-            if chain["number"] != number or chain["opening"] != opening:
-                reason = f"chain number {number} is missing or its opening was changed"
-                return Proof(len(chains), records, Flaw(chain["id"], 0, None, reason))
-            before = opening
-            walk = Walk(chain["id"], opening)
-            flaw = await _walked(view, walk) or walk.end(chain["seq"], chain["digest"])
-            records += walk.seq
-            if flaw:
-                return Proof(len(chains), records, flaw)
-        if stray := await view.homeless():
-            return Proof(len(chains), records, Flaw(stray, 1, None, "belongs to no chain"))
-        return Proof(len(chains), records, None)
-
-
-async def _walked(view: Snapshot, walk: Walk) -> Flaw | None:
-    digests = await view.code_digests(walk.chain)
-    async for row in view.records(walk.chain):
-        flaw = walk.step(row, digests.get(row["seq"]))
-        if flaw:
-            return flaw
-    return None
