@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -78,7 +79,7 @@ async def killed(hub: Hub, service: str) -> AsyncIterator[None]:
 async def stopped(hub: Hub, *services: str) -> AsyncIterator[None]:
     """Their processes stand still, then go on where they were, as if no time had passed.
 
-    Less than 20 seconds: then the supervisor kills what does not answer.
+    For less than 20 seconds: then the supervisor kills what does not answer.
     """
     zombies = [hub.process(service) for service in services]
     for zombie in zombies:
@@ -105,7 +106,7 @@ async def down(hub: Hub, name: str, how: signal.Signals | None = None) -> AsyncI
 
 
 @asynccontextmanager
-async def a_second(hub: Hub, service: str) -> AsyncIterator[None]:
+async def a_second(hub: Hub, service: str) -> AsyncIterator[psutil.Process]:
     """Another copy of a service joins, and leaves in good order."""
     first = hub.process(service)
     port = a_free_port()
@@ -117,21 +118,47 @@ async def a_second(hub: Hub, service: str) -> AsyncIterator[None]:
             while not await health.is_ready(f"http://127.0.0.1:{port}"):
                 assert second.poll() is None, f"the second {service} ended with {second.poll()}"
                 await asyncio.sleep(0.05)
-        yield
+        yield psutil.Process(second.pid)
     finally:
         second.terminate()
         await asyncio.to_thread(second.wait)
         await hub.ready()
 
 
+@dataclass(slots=True)
+class Fault:
+    """A fault of one of the nation's systems, which may become another one without a well moment in between."""
+
+    hub: Hub
+    system: str
+    mode: str = "normal"
+    before: float = 0.0
+    """How often the system had been called in this mode before."""
+
+    async def become(self, mode: str, **how: Any) -> None:
+        """From now on."""
+        self.mode, self.before = mode, await self.hub.calls(self.system, mode)
+        await self.hub.control("/_sandbox/faults", {"system": self.system, "mode": mode, **how})
+
+    async def strikes(self, times: int) -> None:
+        """Waits until it has met so many calls."""
+        try:
+            async with asyncio.timeout(FIRES_SECONDS):
+                while await self.hub.calls(self.system, self.mode) < self.before + times:
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"{self.system} was not called {times} times in mode {self.mode}") from None
+
+
 @asynccontextmanager
-async def national(hub: Hub, system: str, mode: str, **how: Any) -> AsyncIterator[None]:
+async def national(hub: Hub, system: str, mode: str, **how: Any) -> AsyncIterator[Fault]:
     """A fault of one of the nation's systems."""
-    await hub.control("/_sandbox/faults", {"system": system, "mode": mode, **how})
+    fault = Fault(hub, system)
+    await fault.become(mode, **how)
     try:
-        yield
+        yield fault
     finally:
-        await hub.control("/_sandbox/faults", {"system": system, "mode": "normal"})
+        await fault.become("normal")
 
 
 async def _back(hub: Hub, service: str) -> None:

@@ -10,7 +10,7 @@ unknown   cut, timed out, 5xx: it may have happened, the same key will tell
 
 import itertools
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +29,8 @@ class History:
         self._open: dict[int, dict[str, Any]] = {}
         self.codes: set[str] = set()
         """Every dossier that the hub acknowledged."""
+        self.statuses: Counter[int] = Counter()
+        """How often each status was answered."""
         self._of_key: dict[str, set[str]] = defaultdict(set)
 
     def trace(self) -> aiohttp.TraceConfig:
@@ -58,6 +60,7 @@ class History:
 
     async def _answered(self, _session: Any, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         context.status = params.response.status
+        self.statuses[context.status] += 1
 
     async def _read(
         self, _session: Any, context: SimpleNamespace, params: aiohttp.TraceResponseChunkReceivedParams

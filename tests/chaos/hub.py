@@ -30,9 +30,11 @@ _SETTINGS = (
     "gateway:HUB_RECOVER_AFTER_SECONDS=3",
     "gateway:HUB_RECOVER_EVERY_SECONDS=1",
     "citizen-db-adapter:HUB_REGISTER_DEADLINE_SECONDS=2",
+    "citizen-db-adapter:HUB_REGISTER_BREAKER_OPEN_SECONDS=1",
     "citizen-db-adapter:HUB_ASK_LEASE_SECONDS=3",
     "citizen-db-adapter:HUB_ASK_LONGEST_RETRY_SECONDS=1",
     "payment:HUB_PLATFORM_DEADLINE_SECONDS=2",
+    "payment:HUB_PLATFORM_BREAKER_OPEN_SECONDS=1",
     "payment:HUB_INIT_LEASE_SECONDS=3",
     "payment:HUB_INIT_LONGEST_RETRY_SECONDS=1",
     "payment:HUB_QUERY_AFTER_SECONDS=3",
@@ -124,24 +126,21 @@ class Hub:
             answer = await client.get(self.gateway + path, headers=headers)
             return answer.status_code, time.monotonic() - began
 
-    async def called(self, system: str, mode: str, times: int) -> None:
-        """Waits until one of the nation's systems has been called so often in this mode."""
-        mode = "normal" if mode in PORTALS_OWN else mode  # those it judges itself, in calls that count as normal
-        async with asyncio.timeout(60):
-            reached = await self._calls(system, mode) + times
-            while await self._calls(system, mode) < reached:
-                await asyncio.sleep(0.05)
-
     async def at_the_portal(self) -> int:
         """How many dossiers the portal holds."""
         async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
             return int((await client.get(f"{self.sandbox}/_sandbox/counts")).json()["portal"]["dossiers"])
 
-    async def _calls(self, system: str, mode: str) -> float:
+    async def calls(self, system: str, mode: str) -> float:
+        """How often one of the nation's systems has been called in this mode."""
+        mode = "normal" if mode in PORTALS_OWN else mode  # those it judges itself, in calls that count as normal
+        return await self.metric(self.sandbox, f'sandbox_calls_total{{mode="{mode}",system="{system}"}}')
+
+    async def metric(self, url: str, name: str) -> float:
+        """Sum of a service's series whose names begin so."""
         async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
-            told = (await client.get(f"{self.sandbox}/metrics")).text
-        name = f'sandbox_calls_total{{mode="{mode}",system="{system}"}} '
-        return sum(float(line.removeprefix(name)) for line in told.splitlines() if line.startswith(name))
+            told = (await client.get(f"{url}/metrics")).text
+        return sum(float(line.rpartition(" ")[2]) for line in told.splitlines() if line.startswith(name))
 
     async def control(self, path: str, body: object) -> None:
         """An order to the sandbox."""

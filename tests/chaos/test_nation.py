@@ -1,11 +1,12 @@
 """The nation's systems are slow, lie, answer nonsense or not at all: everything completes by itself, once."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from tests.chaos.faults import national
+from tests.chaos.faults import Fault, national
 from tests.chaos.hub import Hub
 from tests.chaos.province import DOSSIERS, Province
 
@@ -29,37 +30,37 @@ SILENT: tuple[dict[str, Any], ...] = (
 SESSIONS: dict[str, Any] = {"mode": "expire_session", "every_calls": 3}
 
 
-async def in_turn(hub: Hub, system: str, modes: tuple[dict[str, Any], ...]) -> None:
+async def in_turn(fault: Fault, modes: Iterable[dict[str, Any]]) -> None:
     """Each mode until it has struck twice."""
     for how in modes:
-        async with national(hub, system, **how):
-            await hub.called(system, how["mode"], 2)
+        await fault.become(**how)
+        await fault.strikes(2)
 
 
 async def test_a_bad_portal_hurts_nothing_but_itself(hub: Hub, province: Province) -> None:
     """Rows 13, 14: the whole life goes on meanwhile; afterwards the portal has everything, once."""
-    async with national(hub, "portal", "down"):
+    async with national(hub, "portal", "down") as portal:
         playing = asyncio.create_task(province.play())
-        await hub.called("portal", "down", 1)
-    await in_turn(hub, "portal", (*IDLE, *SILENT))
-    async with national(hub, "portal", "down"):
+        await portal.strikes(1)
+        await in_turn(portal, (*IDLE, *SILENT))
+        await portal.become("down")
         await playing  # every fee is paid and every identity verified while the portal answers nobody
-    await in_turn(hub, "portal", (SILENT[-1], SESSIONS))
+        await in_turn(portal, (SILENT[-1], SESSIONS))
     await province.keeps_every_promise()
 
 
 async def test_money_and_identity_wait_and_complete(hub: Hub, province: Province) -> None:
     """Rows 13, 14: charges are paid once, identities verified, when platform and register are back."""
     before = await hub.at_the_portal()
-    async with national(hub, "payment", "down"), national(hub, "population", "down"):
+    async with national(hub, "payment", "down") as platform, national(hub, "population", "down") as register:
         playing = asyncio.create_task(province.play())
         async with asyncio.timeout(60):  # the portal is served meanwhile
             while await hub.at_the_portal() < before + DOSSIERS:
                 await asyncio.sleep(0.1)
         assert not playing.done()
-        await asyncio.gather(*(hub.called(system, "down", 1) for system in ("payment", "population")))
-    # A charge whose INIT was executed gets paid, and INIT is not sent again: one such fault is all it can meet.
-    await asyncio.gather(in_turn(hub, "payment", (*IDLE, SILENT[-1])), in_turn(hub, "population", (*IDLE, *SILENT)))
+        await asyncio.gather(platform.strikes(1), register.strikes(1))
+        # A charge whose INIT was executed gets paid, and INIT is not sent again: one such fault is all it can meet.
+        await asyncio.gather(in_turn(platform, (*IDLE, SILENT[-1])), in_turn(register, (*IDLE, *SILENT)))
     await playing
     await province.keeps_every_promise()
 

@@ -83,10 +83,9 @@ async def test_replays_while_the_nation_fails_in_turn(
         async with playing_on(hub, tmp_path, size, stack, provinces):
             await during(probe, CALM, longest_seconds / 4)
             for system, how, part in FAULTS:
-                async with national(hub, system, **how):
-                    struck = asyncio.create_task(hub.called(system, how["mode"], 1))
+                async with national(hub, system, **how) as fault:
                     await during(probe, f"{system}: {how}", longest_seconds * part)
-                    await struck
+                    await fault.strikes(1)
         async with national(hub, "portal", **REFUSES):
             probe.phase = f"portal: {REFUSES}"
             provinces.append(await stack.enter_async_context(a_province(hub, tmp_path, size)))

@@ -14,7 +14,7 @@ from citizen_db_adapter.register import LARGEST_ANSWER_BYTES, LOOKUP_FIELDS, Cre
 from citizen_db_adapter.settings import Settings
 from shared import exchanges
 from shared.auth import JwksSource
-from shared.http import Peer
+from shared.http import Breaker, Peer
 from shared.service import Runtime, create
 
 
@@ -53,6 +53,7 @@ def _register(runtime: Runtime, settings: Settings) -> Register:
         deadline_seconds=settings.register_deadline_seconds,
         max_bytes=LARGEST_ANSWER_BYTES,
         concurrency=settings.register_concurrency,
+        breaker=Breaker(open_seconds=settings.register_breaker_open_seconds),
     )
     runtime.close_at_end(peer)
     credentials = Credentials(

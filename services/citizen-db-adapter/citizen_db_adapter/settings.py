@@ -20,6 +20,7 @@ class Settings(ServiceSettings):
     register_officer: str = "LGSP"
     register_concurrency: int = Field(default=8, ge=1, le=64)
     register_deadline_seconds: float = Field(default=10.0, gt=0)
+    register_breaker_open_seconds: float = Field(default=10.0, gt=0)
     register_calls_per_minute: int = Field(default=60_000, ge=1)
     register_cache_seconds: float = Field(default=300.0, ge=0)
     encryption_key_file: Path

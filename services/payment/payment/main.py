@@ -13,7 +13,7 @@ from payment.settings import Settings
 from payment.sweeping import Patience, Sweeping
 from shared import exchanges
 from shared.auth import JwksSource
-from shared.http import Peer
+from shared.http import Breaker, Peer
 from shared.service import Runtime, create
 
 
@@ -45,6 +45,7 @@ def _platform(runtime: Runtime, settings: Settings) -> Platform:
         deadline_seconds=settings.platform_deadline_seconds,
         max_bytes=1 << 20,
         concurrency=settings.platform_concurrency,
+        breaker=Breaker(open_seconds=settings.platform_breaker_open_seconds),
     )
     runtime.close_at_end(peer)
     partner = Partner(

@@ -19,6 +19,7 @@ class Settings(ServiceSettings):
     platform_beneficiary_name: str = ""
     platform_concurrency: int = Field(default=8, ge=1, le=64)
     platform_deadline_seconds: float = Field(default=10.0, gt=0)
+    platform_breaker_open_seconds: float = Field(default=10.0, gt=0)
     init_batch: int = Field(default=200, ge=1, le=500)
     init_lease_seconds: float = Field(default=60.0, gt=0)
     init_longest_retry_seconds: float = Field(default=60.0, gt=0)
