@@ -19,6 +19,7 @@ from shared.db import Database
 from shared.errors import HubError
 from shared.inbox import Handler
 from shared.kafka import Kafka
+from shared.one_write import OneWriteProtocol
 from shared.outbox import Relay
 from shared.reader import Reader, ReaderBehind
 from shared.receipts import ReceiptCheck
@@ -39,13 +40,17 @@ class Closing(Protocol):
 class Runtime:
     """Databases, tokens, relay, readers and workers of one service: opened, started and stopped in order."""
 
-    def __init__(self, service: str, settings: ServiceSettings, *, jwks: JwksSource | None = None) -> None:
+    def __init__(
+        self, service: str, settings: ServiceSettings, *, jwks: JwksSource | None = None, reports: bool = False
+    ) -> None:
+        """`reports`: its routes read whole tables."""
         self.service = service
         self.settings = settings
         self.kafka = Kafka(settings.kafka_bootstrap, settings.kafka_prefix, settings.kafka_session_seconds)
         wake = asyncio.Event()
         pool = settings.database_pool_size
-        self.api_database = Database(settings.database_api_url.get_secret_value(), pool_size=pool, wake=wake)
+        api_url = settings.database_api_url.get_secret_value()
+        self.api_database = Database(api_url, pool_size=pool, wake=wake, reports=reports)
         self.system_database = Database(settings.database_system_url.get_secret_value(), pool_size=pool, wake=wake)
         issuer = settings.gateway_url
         source = jwks or JwksSource.over_http(f"{issuer}/.well-known/jwks.json")
@@ -158,7 +163,7 @@ def serve(app: ASGIApp, settings: HubSettings, **options: Any) -> None:
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=5,
-        **{"http": "httptools", **options},
+        **{"http": OneWriteProtocol, **options},
     )
 
 

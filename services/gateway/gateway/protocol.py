@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from shared.one_write import OneWriteProtocol
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 100
@@ -19,7 +19,7 @@ _REFUSALS = {
 }
 
 
-class Hardened(HttpToolsProtocol):
+class Hardened(OneWriteProtocol):
     """One connection."""
 
     header_seconds: float
@@ -95,7 +95,7 @@ class Hardened(HttpToolsProtocol):
             self.transport.close()
 
 
-def hardened(header_seconds: float, per_address: int) -> type[HttpToolsProtocol]:
+def hardened(header_seconds: float, per_address: int) -> type[OneWriteProtocol]:
     """The protocol class with these limits; it counts the connections of the server it is given to."""
     limits = {"header_seconds": header_seconds, "per_address": per_address, "opened": Counter()}
     return type("HardenedProtocol", (Hardened,), limits)
