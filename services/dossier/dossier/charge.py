@@ -107,6 +107,11 @@ def paid_vnd(charges: Charges) -> int:
     return sum(charge.paid_vnd for charge in charges)
 
 
+def is_online(charges: Charges) -> bool:
+    """Whether any of it goes over the payment platform."""
+    return any(charge.method == "online" for charge in charges)
+
+
 def payment_state(charges: Charges) -> Literal["none", "due", "paid", "review"]:
     """`payment.state` of the public record."""
     if any(charge.state == "review" for charge in charges):

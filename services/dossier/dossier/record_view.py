@@ -123,7 +123,7 @@ def _sync(dossier: Dossier, row: Row, catalogue: Catalogue) -> dict[str, Any]:
         "payments": {
             "due_vnd": charge.due_vnd(dossier.charges),
             "paid_vnd": charge.paid_vnd(dossier.charges),
-            "online": any(it.method == "online" for it in dossier.charges),
+            "online": charge.is_online(dossier.charges),
         },
         "last_reason": dossier.last_reason,
     }

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from dossier import charge
-from dossier.record import STATUS_NAMES, Dossier, Step
+from dossier.record import STATUS_NAMES, Dossier, Status, Step
 
 
 def public_record(dossier: Dossier) -> dict[str, Any]:
@@ -55,6 +55,13 @@ def payment(dossier: Dossier) -> dict[str, Any]:
     }
 
 
+def ended_at(dossier: Dossier) -> datetime | None:
+    """When its processing ended: finished, refused, or withdrawn (after which nobody acts any more)."""
+    if dossier.status is Status.WITHDRAWN:
+        return dossier.finished_at or dossier.last_at
+    return dossier.finished_at or dossier.refused_at
+
+
 def event_data(
     after: Dossier,
     action: str,
@@ -86,7 +93,12 @@ def event_data(
         "finished_at": after.finished_at,
         "returned_at": after.returned_at,
         "identity_outcome": after.identity_outcome,
-        "payments": {"due_vnd": charge.due_vnd(after.charges), "paid_vnd": charge.paid_vnd(after.charges)},
+        "ended_at": ended_at(after),
+        "payments": {
+            "due_vnd": charge.due_vnd(after.charges),
+            "paid_vnd": charge.paid_vnd(after.charges),
+            "online": charge.is_online(after.charges),
+        },
         "digitised": after.has_digitised,
         "electronic_result": after.has_electronic_result,
         "change": change,

@@ -66,13 +66,18 @@ def evidence(call: Call, answer: Answer) -> Exchange:
         path=call.path,
         status=answer.status,
         upstream_status=None,
-        purpose=header.purpose_text(call.incoming.purpose),
+        purpose=header.purpose_text(call.incoming.purpose or _reason_told(answer)),
         received_at=call.received_at,
         answered_at=clock.now(),
         request_sha256=call.request_sha256,
         response_sha256=hashlib.sha256(answer.body).digest() if answer.body else None,
         dossier_codes=call.dossier_codes,
     )
+
+
+def _reason_told(answer: Answer) -> str | None:
+    """Why an operator did something, as the request's body said: the service repeats it in its answer's head."""
+    return next((value.decode("latin-1") for name, value in answer.headers if name.lower() == b"hub-purpose"), None)
 
 
 def concerned(call: Call, answer: Answer, request_body: bytes) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ _NEVER_IN = _HOP_BY_HOP | {
     b"x-original-url",
     b"x-rewrite-url",
 }
-_NEVER_OUT = _HOP_BY_HOP | {b"server", b"date", b"hub-exchange-id", b"hub-dossier-code"}
+_NEVER_OUT = _HOP_BY_HOP | {b"server", b"date", b"hub-exchange-id", b"hub-dossier-code", b"hub-purpose"}
 _FORGED = (b"x-forwarded-", b"x-user-", b"hub-")
 """What services take from the gateway only. `Hub-Purpose` is the caller's own word."""
 

@@ -22,6 +22,8 @@ Location, `code` or `dossier_code`; the NDJSON answer's lines; the items of a li
 KIBIBYTE = 1024
 BODY_BYTES = 1024 * KIBIBYTE
 BATCH_BYTES = 16 * 1024 * KIBIBYTE
+EXPORT_BYTES = 256 * 1024 * KIBIBYTE
+"""A portal's export of a million dossiers is about 100 MB; it passes without being held."""
 EVENTS_BYTES = 4 * 1024 * KIBIBYTE
 PREFIX = "{rest}"
 """As the last segment of a template: any path below it."""
@@ -100,6 +102,14 @@ def _sync() -> list[Route]:
         Route("GET", "/v1/sync/dossiers", "sync-national", "sync:read"),
         Route("GET", "/v1/sync/dossiers/{code}", "sync-national", "sync:read", concern="path"),
         Route("POST", "/v1/sync/dossiers/{code}/retry", "sync-national", "sync:operate", concern="path"),
+        Route("POST", "/v1/sync/retries", "sync-national", "sync:operate"),
+        Route("GET", "/v1/sync/retries/{replay_id}", "sync-national", "sync:read"),
+        Route("POST", "/v1/sync/retries/{replay_id}/confirm", "sync-national", "sync:operate"),
+        Route("POST", "/v1/sync/retries/{replay_id}/cancel", "sync-national", "sync:operate"),
+        Route("POST", "/v1/sync/reconciliations", "sync-national", "sync:operate", body_bytes=EXPORT_BYTES),
+        Route("GET", "/v1/sync/reconciliations", "sync-national", "sync:read"),
+        Route("GET", "/v1/sync/reconciliations/{reconciliation_id}", "sync-national", "sync:read"),
+        Route("POST", "/v1/sync/reconciliations/{reconciliation_id}/repair", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/hold", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/release", "sync-national", "sync:operate"),
     ]
@@ -165,13 +175,6 @@ LATER: tuple[tuple[str, str], ...] = (
     ("GET", "/v1/settlements/{id}"),
     ("GET", "/v1/events"),
     ("GET", "/v1/feed"),
-    ("POST", "/v1/sync/retries"),
-    ("GET", "/v1/sync/retries/{id}"),
-    ("POST", "/v1/sync/retries/{id}/confirm"),
-    ("POST", "/v1/sync/retries/{id}/cancel"),
-    ("POST", "/v1/sync/reconciliations"),
-    ("GET", "/v1/sync/reconciliations/{id}"),
-    ("POST", "/v1/sync/reconciliations/{id}/repair"),
     ("GET", "/v1/sync/stream"),
     ("GET", "/v1/reports/indicators"),
     ("GET", "/v1/reports/form-ii06a"),

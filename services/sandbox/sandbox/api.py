@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect
 
 from sandbox import payment_platform_store, population_store, portal_store
@@ -63,6 +63,23 @@ class ResetOrder(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     systems: list[Literal["portal", "payment", "population"]] = ["portal", "payment", "population"]
+
+
+class ForgetOrder(BaseModel):
+    """Dossiers that the portal loses."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    codes: Annotated[list[str], Field(min_length=1, max_length=10_000)]
+
+
+class AlterOrder(BaseModel):
+    """Members of a stored record to overwrite."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: str
+    members: dict[str, Any]
 
 
 Cursor = Annotated[int, Query(ge=0, description="next_cursor of the page before")]
@@ -127,6 +144,20 @@ async def load_population(request: Request) -> dict[str, int]:
             people.clear()
     population_store.load(store, people)
     return {"stored": stored + len(people)}
+
+
+@router.post("/portal/forget")
+async def forget_dossiers(request: Request, order: ForgetOrder) -> dict[str, int]:
+    """The portal loses these dossiers, as after restoring an older copy of its data."""
+    return {"forgotten": portal_store.forget(_systems(request).store, order.codes)}
+
+
+@router.post("/portal/alter")
+async def alter_dossier(request: Request, order: AlterOrder) -> dict[str, Any]:
+    """Somebody changes a stored record at the portal, behind the province's back."""
+    if not portal_store.alter(_systems(request).store, order.code, order.members):
+        raise NotFound("No such dossier")
+    return {"code": order.code}
 
 
 @router.get("/payments")

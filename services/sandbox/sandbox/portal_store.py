@@ -34,6 +34,26 @@ def update(store: Store, records: Sequence[dict[str, Any]]) -> None:
         )
 
 
+def forget(store: Store, codes: Sequence[str]) -> int:
+    """Lose these dossiers with their rows, as a portal that restored an older copy has; how many it held."""
+    with store.transaction() as connection:
+        text = orjson.dumps(list(codes)).decode()
+        connection.execute("DELETE FROM portal_progress WHERE code IN (SELECT value FROM json_each(?))", (text,))
+        gone = connection.execute("DELETE FROM portal_dossier WHERE code IN (SELECT value FROM json_each(?))", (text,))
+        return gone.rowcount
+
+
+def alter(store: Store, code: str, members: dict[str, Any]) -> bool:
+    """Change members of a stored record behind the province's back; whether the portal holds it."""
+    with store.transaction() as connection:
+        found = connection.execute("SELECT record FROM portal_dossier WHERE code = ?", (code,)).fetchone()
+        if found is None:
+            return False
+        record = orjson.dumps({**orjson.loads(found[0]), **members})
+        connection.execute("UPDATE portal_dossier SET record = ? WHERE code = ?", (record, code))
+        return True
+
+
 def add_progress(store: Store, rows: Sequence[dict[str, str]], *, ignore_equal: bool) -> None:
     """Store progress rows; a row equal in (MaHoSo, ThoiDiemXuLy, TrangThai) is ignored or counted as a further copy."""
     with store.transaction() as connection:

@@ -1,19 +1,18 @@
 """The operators' routes: `/v1/sync/*` (scopes sync:read and sync:operate; agencies by row-level security)."""
 
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query, Request, Response
 from pydantic import Field
 
-from shared import exchanges, idempotency, web
+from shared import web
 from shared.auth import Caller
-from shared.db import Transaction
 from shared.errors import AgencyNotPermitted, NotFound
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
 from sync_national import operating
+from sync_national.answering import once, require_all_agencies
 from sync_national.change import State
 from sync_national.operating import NothingToRetry, OutcomeUnknown
 
@@ -35,6 +34,16 @@ class Hold(web.Answer):
     held_since: datetime
 
 
+class LastReconciliation(web.Answer):
+    """The newest comparison that came to its end."""
+
+    id: str
+    source: Literal["portal", "file"]
+    finished_at: datetime | None
+    compared: int
+    differing: int
+
+
 class DestinationStatus(web.Answer):
     """How one destination stands, as far as the caller's agencies go."""
 
@@ -46,7 +55,7 @@ class DestinationStatus(web.Answer):
     breaker: Literal["closed", "open", "half_open"]
     hold: Hold | None
     quota_left: int | None
-    last_reconciliation: None
+    last_reconciliation: LastReconciliation | None
 
 
 class Status(web.Answer):
@@ -133,7 +142,7 @@ async def get_status(request: Request, rx: InReading, _caller: Reader) -> Status
     """Per destination: counts by state, age of the oldest unsynced change, rate, breaker, hold."""
     found = await operating.status(rx, _DESTINATION)
     breaker = request.app.state.portal.breaker
-    return Status(destinations=[DestinationStatus(**found, breaker=breaker, quota_left=None, last_reconciliation=None)])
+    return Status(destinations=[DestinationStatus(**found, breaker=breaker, quota_left=None)])
 
 
 @router.get("/dossiers")
@@ -175,7 +184,7 @@ async def retry_dossier(code: str, request: Request, tx: InTransaction, caller: 
         tx.on_commit(lambda: request.app.state.courier.bell.ring_in(0.0))
         return Dossier(**await operating.retry(tx, _DESTINATION, code))
 
-    return await _once(request, tx, caller, key, act, [code])
+    return await once(request, tx, caller, key, act, [code])
 
 
 @router.post(
@@ -187,14 +196,14 @@ async def hold_destination(
     request: Request, tx: InTransaction, caller: Operator, body: HoldRequest | None = None, key: Key = None
 ) -> Response:
     """Push nothing to the destination until it is released; changes go on being collected."""
-    _require_all_agencies(caller)
+    require_all_agencies(caller)
     asked = body or HoldRequest()
 
     async def act() -> web.Answer:
         held = await operating.hold(tx, asked.destination, asked.reason, caller.client_id)
         return Hold(**held._asdict())
 
-    return await _once(request, tx, caller, key, act)
+    return await once(request, tx, caller, key, act)
 
 
 @router.post(
@@ -206,7 +215,7 @@ async def release_destination(
     request: Request, tx: InTransaction, caller: Operator, body: ReleaseRequest | None = None, key: Key = None
 ) -> Response:
     """Push again; releasing what is not on hold changes nothing."""
-    _require_all_agencies(caller)
+    require_all_agencies(caller)
     asked = body or ReleaseRequest()
 
     async def act() -> web.Answer | web.Body:
@@ -214,31 +223,4 @@ async def release_destination(
         tx.on_commit(lambda: request.app.state.courier.bell.ring_in(0.0))
         return asked
 
-    return await _once(request, tx, caller, key, act)
-
-
-def _require_all_agencies(caller: Caller) -> None:
-    """A hold stops every agency's dossiers: only who covers all of them may set it."""
-    if "*" not in caller.agencies:
-        raise AgencyNotPermitted
-
-
-async def _once(
-    request: Request,
-    tx: Transaction,
-    caller: Caller,
-    key: str | None,
-    act: Callable[[], Awaitable[web.Answer | web.Body]],
-    dossier_codes: Sequence[str] = (),
-) -> Response:
-    """Act, or give the first answer again when the key was used before."""
-    if key is not None:
-        stored = await idempotency.claim(tx, caller.client_id, key, idempotency.digest(await request.body()))
-        if stored is not None:
-            headers = {**stored.headers, idempotency.REPLAYED: "true"}
-            return Response(stored.body, stored.status, headers=headers, media_type="application/json")
-    answer = (await act()).model_dump_json().encode()
-    await exchanges.keep(tx, web.exchange_id(request), caller.client_id, dossier_codes)
-    if key is not None:
-        await idempotency.keep(tx, caller.client_id, key, 200, answer)
-    return Response(answer, media_type="application/json")
+    return await once(request, tx, caller, key, act)

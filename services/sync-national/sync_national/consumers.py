@@ -1,14 +1,15 @@
 """`lgsp.dossier` → the version the national portal should show. Calls no remote system: workers do."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from shared import clock, outbox
 from shared.db import Transaction
 from shared.events import Event
 from shared.inbox import Handler, Park
-from sync_national import announcing, store
+from sync_national import announcing, portal_record, store
 from sync_national.change import Gathering
 from sync_national.store import Wanted
 from sync_national.syncing import TOPIC, Courier
@@ -46,4 +47,20 @@ def _wanted(event: Event) -> Wanted:
         version=int(state["version"]),
         progress=int(change["from_status"] != change["to_status"]),
         recorded_at=datetime.fromisoformat(change["recorded_at"]),
+        filed_at=_moment(state.get("submitted_at")),
+        promised_at=_moment(state.get("due_at")),
+        ended_at=_moment(state.get("ended_at") or state.get("finished_at")),
+        last_at=datetime.fromisoformat(change["at"]),
+        payment_flag=_payment_flag(state.get("payments")),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _payment_flag(payments: Mapping[str, Any] | None) -> str | None:
+    """As the record will say it; an event of before `online` was told leaves it open once something is paid."""
+    if payments is None or (payments["paid_vnd"] and "online" not in payments):
+        return None
+    return portal_record.paid_how({"online": False, **payments})

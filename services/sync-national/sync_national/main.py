@@ -10,11 +10,13 @@ from shared.auth import JwksSource
 from shared.errors import UpstreamUnavailable
 from shared.http import Breaker, Peer
 from shared.service import Runtime, create
-from sync_national import api
+from sync_national import api, reconciliation_api, replay_api
 from sync_national.change import Gathering, Limits
 from sync_national.consumers import follow_dossiers
 from sync_national.dossiers import Dossiers
 from sync_national.portal import Account, Portal
+from sync_national.reconciling import Reconciler
+from sync_national.replaying import Replayer
 from sync_national.settings import Settings
 from sync_national.syncing import Courier, Pace
 
@@ -22,6 +24,9 @@ DESTINATION = "dvcqg"
 _IDLE_SECONDS = 1.0  # the bell wakes the workers; the poll finds what other copies' readers wrote
 _SUM_UP_SECONDS = 1.0
 _FORGET_SECONDS = 3600.0
+_REPLAY_SECONDS = 0.5
+_RECONCILE_SECONDS = 1.0
+_SCHEDULE_SECONDS = 30.0
 _LOOK_UPS_AT_ONCE = 8
 
 Authorization = Callable[[], Awaitable[Mapping[str, str]]]
@@ -42,12 +47,28 @@ def create_app(
         for number in range(settings.sync_workers):
             runtime.work(f"push {number}", courier.step, idle_seconds=_IDLE_SECONDS, wake=courier.bell.wake)
         runtime.work("tally", courier.sum_up, idle_seconds=_SUM_UP_SECONDS)
+        reconciler = Reconciler(
+            DESTINATION,
+            runtime.system_database,
+            runtime.api_database,
+            courier.dossiers,
+            portal,
+            look_ups_at_once=_LOOK_UPS_AT_ONCE,
+        )
+        replayer = Replayer(DESTINATION, runtime.system_database, courier.bell)
+        runtime.work("replay", replayer.step, idle_seconds=_REPLAY_SECONDS)
+        runtime.work("reconcile", reconciler.step, idle_seconds=_RECONCILE_SECONDS)
+        runtime.work("verify", reconciler.verify, idle_seconds=_RECONCILE_SECONDS)
+        at = settings.sync_reconcile_at
+        runtime.work("schedule", lambda: reconciler.schedule(at), idle_seconds=_SCHEDULE_SECONDS)
         runtime.work("forget", lambda: courier.forget(settings.sync_evidence_days), idle_seconds=_FORGET_SECONDS)
-        app.state.courier, app.state.portal = courier, portal
+        app.state.courier, app.state.portal, app.state.reconciler = courier, portal, reconciler
+        app.state.replays_per_second = settings.sync_replays_per_second
         async with runtime.running(app):
             yield
 
-    return create("sync-national", [api.router, exchanges.router], opening)
+    routers = [api.router, replay_api.router, reconciliation_api.router, exchanges.router]
+    return create("sync-national", routers, opening)
 
 
 def _portal(settings: Settings, runtime: Runtime) -> Portal:

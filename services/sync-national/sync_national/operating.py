@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from shared import clock, outbox
 from shared.db import Reading, Transaction
 from shared.errors import Conflict, NotFound
-from sync_national import announcing, evidence, status_store
+from sync_national import announcing, evidence, reconciliation_store, status_store
 from sync_national.change import State
 from sync_national.syncing import TOPIC
 
@@ -49,7 +49,16 @@ async def status(rx: Reading, destination: str) -> dict[str, Any]:
         "acknowledged_last_minute": acknowledged,
         "throughput_per_second": round(acknowledged / 60, 2),
         "hold": hold,
+        "last_reconciliation": _last(await reconciliation_store.newest_done(rx, destination)),
     }
+
+
+def _last(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    differing = row["compared"] - row["equal"]
+    kept = {name: row[name] for name in ("id", "source", "finished_at", "compared")}
+    return kept | {"differing": differing}
 
 
 async def listed(

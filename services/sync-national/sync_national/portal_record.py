@@ -81,6 +81,13 @@ def shown_digest(sent: Mapping[str, Any], shown: Mapping[str, Any]) -> bytes:
     return digest(orjson.dumps(_as_sent(sent, shown)))
 
 
+def members_unlike(sent: Mapping[str, Any], shown: Mapping[str, Any], known: Sequence[str]) -> tuple[str, ...]:
+    """Which members the portal shows otherwise than we send them, those in `known` left out."""
+    return tuple(
+        name for name, value in sent.items() if name not in known and _as_sent(value, shown.get(name)) != value
+    )
+
+
 def _as_sent(sent: Any, shown: Any) -> Any:
     if isinstance(sent, Mapping) and isinstance(shown, Mapping):
         return {name: _as_sent(value, shown.get(name)) for name, value in sent.items()}
@@ -132,7 +139,7 @@ def record(item: Item) -> dict[str, Any]:
         "HoSoCoThanhPhanSoHoa": "1" if item["digitised"] else "0",
         # The hub does not see how the portal account was opened: it never claims VNeID.
         "TaiKhoanDuocXacThucVoiVNeID": "0",
-        "DuocThanhToanTrucTuyen": _paid_how(item["payments"]),
+        "DuocThanhToanTrucTuyen": paid_how(item["payments"]),
         "NgayTuChoi": _time(item["refused_at"]),
         "NgayNopHoSo": _time(item["submitted_at"]),
         "DSKetNoiCSDL": ([{"MaCSDL": _POPULATION_DATABASE}] if item["identity_outcome"] in _REGISTER_OUTCOMES else []),
@@ -269,7 +276,8 @@ def _identifiers(personal_id: str | None) -> list[dict[str, str]]:
     return [{"LoaiDinhDanh": "1" if len(personal_id) == 12 else "2", "SoDinhDanh": personal_id}]
 
 
-def _paid_how(payments: Mapping[str, Any]) -> str:
+def paid_how(payments: Mapping[str, Any]) -> str:
+    """DuocThanhToanTrucTuyen."""
     if not payments["paid_vnd"]:
         return _NOT_PAID
     return _PAID_ON_PLATFORM if payments["online"] else _PAID_AT_COUNTER

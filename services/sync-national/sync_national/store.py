@@ -22,6 +22,12 @@ class Wanted(NamedTuple):
     progress: int
     """1 when the change is a new progress row, else 0."""
     recorded_at: datetime
+    filed_at: datetime | None = None
+    promised_at: datetime | None = None
+    ended_at: datetime | None = None
+    last_at: datetime | None = None
+    payment_flag: str | None = None
+    """DuocThanhToanTrucTuyen; this and the four before it are what a reconciliation compares."""
 
 
 class Claim(NamedTuple):
@@ -52,17 +58,25 @@ class Outcome(NamedTuple):
 
 _WANT = """
 INSERT INTO standing AS s (destination, dossier_code, agency_code, status_code, state,
-                           desired_version, desired_progress, due_at, unsynced_since)
+                           desired_version, desired_progress, due_at, unsynced_since,
+                           filed_at, promised_at, ended_at, last_at, payment_flag)
 SELECT $1, code, agency, status, 'pending', version, progress,
-       greatest(clock_timestamp(), recorded + make_interval(secs => $8)), recorded
-FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::int[], $7::timestamptz[])
-  AS wanted (code, agency, status, version, progress, recorded)
+       greatest(clock_timestamp(), recorded + make_interval(secs => $13)), recorded,
+       filed, promised, ended, last_change, payment
+FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::int[], $7::timestamptz[], $8::timestamptz[],
+            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[])
+  AS wanted (code, agency, status, version, progress, recorded, filed, promised, ended, last_change, payment)
 ORDER BY code
 ON CONFLICT (destination, dossier_code) DO UPDATE SET
   agency_code = excluded.agency_code,
   status_code = excluded.status_code,
   desired_version = excluded.desired_version,
   desired_progress = s.desired_progress + excluded.desired_progress,
+  filed_at = excluded.filed_at,
+  promised_at = excluded.promised_at,
+  ended_at = excluded.ended_at,
+  last_at = excluded.last_at,
+  payment_flag = excluded.payment_flag,
   state = CASE WHEN s.state IN ('synced', 'parked') THEN 'pending' ELSE s.state END,
   due_at = CASE WHEN s.state IN ('synced', 'parked') THEN excluded.due_at
                 ELSE coalesce(s.due_at, excluded.due_at) END,

@@ -99,7 +99,7 @@ class Courier:
         self.destination = destination
         self.bell = Bell()
         self._database = database
-        self._dossiers = dossiers
+        self.dossiers = dossiers
         self._portal = portal
         self._limits = limits
         self._pace = pace
@@ -134,7 +134,7 @@ class Courier:
             return 0
         lease = Lease(self, claims, started)
         try:
-            items = await self._dossiers.read([claim.dossier_code for claim in claims.rows])
+            items = await self.dossiers.read([claim.dossier_code for claim in claims.rows])
         except Upstream as fault:
             await self._release(claims, fault)
             raise

@@ -52,6 +52,16 @@ async def test_a_record_says_who_what_when_and_why(hub: Hub) -> None:
     assert len(record["request_sha256"]) == len(record["response_sha256"]) == 32
 
 
+async def test_why_an_operator_did_it_is_kept_though_only_the_body_said_so(hub: Hub) -> None:
+    hub.behind.answer, hub.behind.status = b'{"id":"x"}', 201
+    hub.behind.headers = {"Hub-Purpose": "C%E1%BB%95ng%20%C4%91%C3%A3%20s%E1%BB%ADa"}
+    answer = await hub.client.post("/v1/sync/retries", json={}, headers=await hub.headers("operator"))
+    assert answer.status_code == 201, answer.text
+    assert "hub-purpose" not in answer.headers
+    record = (await hub.exchanges())[-1]
+    assert (record["client_id"], record["route"], record["purpose"]) == ("operator", "/v1/sync/retries", "Cổng đã sửa")
+
+
 async def test_batches_are_found_by_every_code_of_their_lines(hub: Hub) -> None:
     hub.behind.answer = (
         b"".join(b'{"index":%d,"status":201,"code":"H08.15-230302-%04d"}\n' % (index, index) for index in range(100))

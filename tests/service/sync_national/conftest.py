@@ -63,6 +63,7 @@ class Hub:
                 "sync_lease_seconds": 1.5,
                 "sync_first_retry_seconds": 0.1,
                 "sync_longest_retry_seconds": 0.5,
+                "sync_reconcile_at": "",
                 **changes,
             }
         )

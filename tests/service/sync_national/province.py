@@ -147,7 +147,11 @@ class Province:
         """The event of the last change."""
         dossier = self.dossiers[code]
         moment = clock.now()
-        state = {name: dossier[name] for name in ("code", "agency_code", "procedure_code", "status_code", "version")}
+        names = ("code", "agency_code", "procedure_code", "status_code", "version")
+        times = ("submitted_at", "received_at", "due_at", "finished_at", "returned_at")
+        state = {name: dossier[name] for name in (*names, *times, "payments")} | {
+            "ended_at": dossier["finished_at"] or dossier["refused_at"]
+        }
         change = {
             "action": "move",
             "from_status": from_status,
