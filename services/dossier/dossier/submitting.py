@@ -23,7 +23,7 @@ from shared import clock, events, strict_json
 from shared.auth import Caller
 from shared.db import Database
 from shared.errors import AgencyNotPermitted, FieldError, InsufficientScope, InvalidRequest
-from shared.events import new_event
+from shared.events import Cause, new_event
 
 
 class PersonHash:
@@ -58,7 +58,7 @@ class Sender(NamedTuple):
     """Who filed it, in which exchange, under which key."""
 
     caller: Caller
-    exchange_id: str | None
+    cause: Cause
     key: str | None
     body_sha256: str | None
 
@@ -112,11 +112,19 @@ def line(draft: Draft, number: int, sender: Sender, person_hash: PersonHash, *, 
         has_digitised=digitised,
     )
     data = view.event_data(dossier, "submit", None, draft.submitted_at, draft.now)
-    event = new_event(SOURCE, "vn.lgsp.dossier.submitted.v1", dossier.code, draft.submitted_at, data, 1)
+    event = new_event(
+        SOURCE,
+        "vn.lgsp.dossier.submitted.v1",
+        dossier.code,
+        draft.submitted_at,
+        data,
+        1,
+        traceparent=sender.cause.traceparent,
+    )
     return Line(
         dossier=dossier,
         client_id=sender.caller.client_id,
-        exchange_id=sender.exchange_id,
+        exchange_id=sender.cause.exchange_id,
         external_reference=filing.external_reference,
         recorded_at=draft.now,
         person_hash=person_hash.of(applicant.personal_id),

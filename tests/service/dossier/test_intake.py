@@ -10,9 +10,12 @@ import pytest
 
 from tests.service.dossier.conftest import Hub, a_filing
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 async def test_a_filing_is_stored_with_its_transition_and_event(hub: Hub) -> None:
-    answer = await hub.post("/v1/dossiers", a_filing(), role="portal", headers={"hub-exchange-id": "ex-1"})
+    headers = {"hub-exchange-id": "ex-1", "traceparent": TRACE}
+    answer = await hub.post("/v1/dossiers", a_filing(), role="portal", headers=headers)
     assert answer.status_code == 201
     record = answer.json()
     assert re.fullmatch(r"H08\.15-\d{6}-\d{4}", record["code"])
@@ -27,7 +30,7 @@ async def test_a_filing_is_stored_with_its_transition_and_event(hub: Hub) -> Non
     ]
     (event,) = await hub.events(record["code"])
     assert event["type"] == "vn.lgsp.dossier.submitted.v1"
-    assert event["sequence"] == 1
+    assert (event["sequence"], event["traceparent"]) == (1, TRACE)
     assert event["data"]["change"]["from_status"] is None
     assert event["data"]["digitised"] is True
     assert "Nguyễn" not in str(event)

@@ -9,6 +9,7 @@ from shared.db import Database
 
 from .conftest import CODE, Hub
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
@@ -46,7 +47,7 @@ async def outbox(hub: Hub, prefix: str) -> list[dict[str, Any]]:
 
 async def test_a_structured_event_goes_untouched_to_its_topic(hub: Hub) -> None:
     event = an_event(id="structured-1", ministryextension="kept")
-    answer = await pushed(hub, event)
+    answer = await pushed(hub, event, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "duplicates": 0, "rejected": []})
     [row] = await outbox(hub, "structured-")
     assert (row["topic"], row["key"], row["source"]) == ("lgsp.ministry", CODE, "ministry /bo/tai-chinh")
@@ -55,7 +56,9 @@ async def test_a_structured_event_goes_untouched_to_its_topic(hub: Hub) -> None:
         "hub-client": "ministry",
         "hub-agencies": "H08",
         "hub-exchange-id": answer.headers["hub-exchange-id"],
+        "traceparent": row["headers"]["traceparent"],
     }
+    assert TRACE in row["headers"]["traceparent"]
     record = (await hub.exchanges())[-1]
     assert (record["route"], record["dossier_code"]) == ("/v1/events", CODE)
 
