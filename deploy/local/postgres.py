@@ -40,12 +40,6 @@ SETTINGS = {
     "random_page_cost": "1.1",
     # Compiling a plan costs more than running it for statements as short as ours.
     "jit": "off",
-    # A plan made for an empty table stays until the table is analysed: on a new hub each minute of that is felt.
-    "autovacuum_naptime": "10s",
-    "autovacuum_analyze_threshold": "250",
-    # Queues are emptied all day: vacuuming a few hundred dead rows costs more than leaving them.
-    "autovacuum_vacuum_threshold": "2000",
-    "autovacuum_vacuum_insert_threshold": "20000",
     # A stopped process must not hold the locks of its transaction.
     "idle_in_transaction_session_timeout": "10s",
     "tcp_keepalives_idle": "30",
