@@ -37,8 +37,8 @@ status:  ## what runs and whether it is well
 bench: setup  ## measure the hub against the limit of this machine; writes .run/bench.json
 	@$(PYTHON) -m tests.bench
 
-chaos: setup  ## the fault suite's long tier: every crash point twenty times
-	@$(PYTHON) -m pytest tests/chaos --chaos-long
+chaos: setup  ## the fault suite's long tier: 20 seeds, replays under kills and faults (CHAOS="--chaos-scale 0.02")
+	@$(PYTHON) -m pytest tests/chaos --chaos-long $(CHAOS)
 
 mutants: setup  ## can the tests fail? each broken promise, on a copy of the tree, must be caught
 	@$(PYTHON) -m tests.mutants

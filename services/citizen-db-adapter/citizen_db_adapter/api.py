@@ -77,7 +77,7 @@ async def verify(
     dossier = await _dossier(desk, body.dossier_code, caller)
     person = verifying.person_named(body.personal_id, body.full_name, body.date_of_birth)
     asked = Asking(person, body.purpose, body.legal_basis, body.dossier_code, body.officer, caller.client_id)
-    digest = idempotency.digest(await request.body())
+    digest = idempotency.digest_of("POST", "/v1/citizens/verify", await request.body())
     database: Database = request.app.state.api_database
     async with database.transaction(caller.agencies) as tx:
         stored = await idempotency.claim(tx, caller.client_id, key, digest) if key is not None else None

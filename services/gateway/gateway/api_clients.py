@@ -97,7 +97,8 @@ async def register(
         location = {"Location": f"/v1/clients/{client.client_id}"}
         return Response(strict_json.dumps(answer), 201, location, "application/json")
 
-    return await once(tx, caller, idempotency_key, await request.body(), act, _without_secret)
+    asked = request.url.path.encode() + await request.body()
+    return await once(tx, caller, idempotency_key, asked, act, _without_secret)
 
 
 @router.get("/v1/clients", response_model=ClientPage)

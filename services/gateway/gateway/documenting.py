@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.route import PREFIX, ROUTES, Route
 from gateway.upstream import Upstream
-from shared import strict_json
+from shared import problems, strict_json
 from shared.errors import HubError
 from shared.telemetry import log
 
@@ -90,8 +90,28 @@ def merged(documents: Mapping[str, Mapping[str, Any]], issuer: str) -> dict[str,
     }
 
 
+_OF_ANY = (
+    (400, "bad_request, request_incomplete: malformed headers"),
+    (404, "not_found: no such path"),
+    (503, "overloaded, upstream_unavailable, exchange_log_unavailable"),
+)
+_OF_A_TOKEN = ((401, "unauthenticated"), (403, "insufficient_scope"), (429, "too_many_requests"))
+_OF_A_BODY = ((408, "request_timeout"), (413, "payload_too_large"), (415, "unsupported_media_type"))
+_OF_A_SERVICE = ((502, "upstream_invalid"), (504, "upstream_timeout"))
+
+
+def _refusals(route: Route, prefix: str) -> dict[str, dict[str, Any]]:
+    """What the gateway itself may answer on this route, whatever the service says."""
+    told = [*_OF_ANY, *(_OF_A_TOKEN if route.scope else ()), *(_OF_A_BODY if route.method != "GET" else ())]
+    told += _OF_A_SERVICE if route.service != "gateway" else ()
+    schema = {"$ref": f"#/components/schemas/{prefix}Problem"}
+    content = {problems.MEDIA_TYPE: {"schema": schema}}
+    return {str(status): {"description": codes, "content": content} for status, codes in told}
+
+
 def _operation(operation: Mapping[str, Any], route: Route, prefix: str) -> dict[str, Any]:
     shown = {name: value for name, value in operation.items() if name != "security"}
+    shown["responses"] = _refusals(route, prefix) | shown.get("responses", {})
     if "operationId" in shown:
         shown["operationId"] = prefix + shown["operationId"]
     if route.scope:

@@ -54,7 +54,7 @@ async def collect(
         cause=web.cause(request),
     )
     charge.require_lines_add_up(payment.lines, payment.amount_vnd)
-    digest = idempotency.digest(await request.body())
+    digest = idempotency.digest_of("POST", "/v1/payments/counter", await request.body())
     database: Database = request.app.state.api_database
     try:
         return await _record(database, caller, payment, key, digest, None)

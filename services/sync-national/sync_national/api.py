@@ -233,7 +233,8 @@ async def _once(
 ) -> Response:
     """Act, or give the first answer again when the key was used before."""
     if key is not None:
-        stored = await idempotency.claim(tx, caller.client_id, key, idempotency.digest(await request.body()))
+        asked = idempotency.digest_of(request.method, request.url.path, await request.body())
+        stored = await idempotency.claim(tx, caller.client_id, key, asked)
         if stored is not None:
             headers = {**stored.headers, idempotency.REPLAYED: "true"}
             return Response(stored.body, stored.status, headers=headers, media_type="application/json")
