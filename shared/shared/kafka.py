@@ -1,12 +1,17 @@
 """How every process talks to Apache Kafka: one place for the settings that make it lose nothing."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 TOPICS = ("lgsp.dossier", "lgsp.identity", "lgsp.payment", "lgsp.sync", "lgsp.ministry")
 PARTITIONS = 12
+_START_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +56,22 @@ class Kafka:
             max_partition_fetch_bytes=2_097_152,
             **settings,
         )
+
+
+@asynccontextmanager
+async def running(client: Any) -> AsyncIterator[None]:
+    """A producer or consumer, started, and stopped whatever happens.
+
+    A cancellation waits for the start to end, at most 5 s: aiokafka, cancelled inside it, leaves a connection open
+    that nobody can close any more.
+    """
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+        yield
+    finally:
+        with suppress(KafkaError, OSError):  # a start that failed has said so above; TimeoutError is an OSError
+            async with asyncio.timeout(_START_SECONDS):
+                await starting
+        with suppress(KafkaError, OSError):
+            await client.stop()

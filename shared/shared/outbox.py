@@ -20,7 +20,7 @@ from shared import events
 from shared.crashpoint import crashpoint
 from shared.db import BY_KEYS, Transaction
 from shared.events import Event
-from shared.kafka import Kafka
+from shared.kafka import Kafka, running
 from shared.telemetry import COUNTERS, GAUGES, log
 
 KEEP_DAYS = 35
@@ -107,11 +107,8 @@ class Relay:
                 await asyncio.sleep(0.5)
             await connection.execute("SELECT outbox_prepare_days($1)", KEEP_DAYS)
             producer = self._kafka.producer()
-            try:  # also a start that fails or is cancelled leaves something to stop
-                await producer.start()
+            async with running(producer):
                 await self._carry(connection, producer)
-            finally:
-                await producer.stop()
         finally:
             connection.terminate()
 

@@ -31,7 +31,7 @@ from shared.db import Database, Transaction
 from shared.errors import HubError, Overloaded
 from shared.events import Event, MalformedEvent
 from shared.inbox import Handler, Park
-from shared.kafka import Kafka
+from shared.kafka import Kafka, running
 from shared.telemetry import COUNTERS, GAUGES, log
 
 MAX_RECORDS = 500
@@ -113,8 +113,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self._consumer.subscribe([self._kafka.topic(self.topic)], listener=self)
             self._applied.clear()
             try:
-                await self._consumer.start()
-                await self._read()
+                async with running(self._consumer):
+                    await self._read()
             except (KafkaError, OSError) as fault:
                 log.warning("reader_interrupted", topic=self.topic, fault=repr(fault))
                 await asyncio.sleep(0.5)
@@ -127,9 +127,6 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 COUNTERS.bugs.labels(f"reader {self.topic}").inc()
                 log.exception("reader_failed", topic=self.topic)
                 await asyncio.sleep(0.5)
-            finally:
-                with suppress(KafkaError, OSError):
-                    await self._consumer.stop()
 
     async def _read(self) -> None:
         while True:

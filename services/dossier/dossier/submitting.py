@@ -23,7 +23,7 @@ from shared import clock, events, strict_json
 from shared.auth import Caller
 from shared.db import Database
 from shared.errors import AgencyNotPermitted, FieldError, InsufficientScope, InvalidRequest
-from shared.events import Cause, new_event
+from shared.events import Cause, Event, new_event
 
 
 class PersonHash:
@@ -111,16 +111,7 @@ def line(draft: Draft, number: int, sender: Sender, person_hash: PersonHash, *, 
         identity_outcome="pending" if applicant.personal_id else "not_required",
         has_digitised=digitised,
     )
-    data = view.event_data(dossier, "submit", None, draft.submitted_at, draft.now)
-    event = new_event(
-        SOURCE,
-        "vn.lgsp.dossier.submitted.v1",
-        dossier.code,
-        draft.submitted_at,
-        data,
-        1,
-        traceparent=sender.cause.traceparent,
-    )
+    event = _submitted(dossier, draft, sender.cause.traceparent)
     return Line(
         dossier=dossier,
         client_id=sender.caller.client_id,
@@ -140,6 +131,12 @@ def line(draft: Draft, number: int, sender: Sender, person_hash: PersonHash, *, 
         answer=batch_answer(dossier.code) if in_batch else _json(answer(dossier, filing)),
         headers="{}" if in_batch else _json({"location": location(dossier.code)}),
     )
+
+
+def _submitted(dossier: Dossier, draft: Draft, traceparent: str | None) -> Event:
+    data = view.event_data(dossier, "submit", None, draft.submitted_at, draft.now)
+    kind = "vn.lgsp.dossier.submitted.v1"
+    return new_event(SOURCE, kind, dossier.code, draft.submitted_at, data, 1, traceparent=traceparent)
 
 
 def answer(dossier: Dossier, filing: Filing) -> dict[str, object]:
