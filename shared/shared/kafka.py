@@ -70,8 +70,7 @@ async def running(client: Any) -> AsyncIterator[None]:
         await asyncio.shield(starting)
         yield
     finally:
-        with suppress(KafkaError, OSError):  # a start that failed has said so above; TimeoutError is an OSError
-            async with asyncio.timeout(_START_SECONDS):
-                await starting
+        await asyncio.wait([starting], timeout=_START_SECONDS)  # one that failed has said so above
+        starting.cancel()
         with suppress(KafkaError, OSError):
             await client.stop()
