@@ -4,7 +4,7 @@
 |------------------------------------|----------------------------------------------------------------------|
 | a batch (what one poll brings)     | one transaction: inbox, handler, parking                             |
 | nothing, or a quarter of a second  | the offsets of what was applied are committed                        |
-| not an event                       | parked as poison at once                                             |
+| not an event, or over a mebibyte   | parked as poison at once                                             |
 | the handler returns `Park`         | parked with reason and owner; later ones of the dossier behind it    |
 | PostgreSQL away, deadlock          | rolled back, the same batch again                                    |
 | any other exception (a bug)        | rolled back, halved until it stands alone, 5 tries, parked as `hub`  |
@@ -20,12 +20,13 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from shared import events, inbox
+from shared import clock, events, inbox
 from shared.crashpoint import crashpoint
 from shared.db import Database, Transaction
 from shared.errors import HubError, Overloaded
@@ -39,6 +40,9 @@ TRIES = 5
 MAX_BUGS, BUG_WINDOW_SECONDS = 20, 300.0
 _COMMIT_SECONDS, _COMMIT_DEADLINE_SECONDS = 0.25, 5.0
 _LONGEST_REST_SECONDS = 0.1
+_LARGEST_BYTES = 1_048_576
+"""Of a record's value. Kafka's own default, above everything that is ever published (`events.MAX_BYTES`)."""
+_LONGEST_KEY = 200
 
 
 class ReaderStopped(Exception):
@@ -209,7 +213,19 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         log.error("event_failed", topic=self.topic, offset=record.offset, exc_info=fault)
         self._count_bug()
         reason = f"{type(fault).__name__}"
+        try:
+            await self._park_as_ours(record, reason)
+        except Exception as second:
+            if _is_deadlock(second) or (isinstance(second, HubError) and second.retryable):
+                raise
+            # It cannot be kept as it is either. What stands in its place can always be: nothing blocks a partition.
+            log.error("event_cannot_be_kept", topic=self.topic, offset=record.offset, exc_info=second)
+            husk = Park(_husk(record), f"{reason}; it cannot be kept: {type(second).__name__}", "hub")
+            async with self._database.transaction() as tx:
+                if await inbox.first_time(tx, [husk.event]):
+                    await inbox.park(tx, self.topic, [husk])
 
+    async def _park_as_ours(self, record: Any, reason: str) -> None:
         async def refuse(_tx: Transaction, batch: Sequence[Event]) -> Sequence[Park]:
             return [Park(event, reason, "hub") for event in batch]
 
@@ -239,10 +255,11 @@ def _decode(records: Sequence[Any]) -> tuple[list[Event], list[Park]]:
     batch: list[Event] = []
     poison: list[Park] = []
     for record in records:
-        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
         try:
-            published_at = events.moment_of(record.timestamp)
-            batch.append(events.decode(record.value or b"", headers, published_at))
+            if len(record.value or b"") > _LARGEST_BYTES:
+                raise MalformedEvent("it is larger than any event")
+            headers = {_text(name): _text(value) for name, value in record.headers}
+            batch.append(events.decode(record.value or b"", headers, _moment(record)))
         except MalformedEvent as fault:
             poison.append(Park(_husk(record), f"not an event: {fault.internal or fault.message}", "poison"))
     return batch, poison
@@ -250,8 +267,21 @@ def _decode(records: Sequence[Any]) -> tuple[list[Event], list[Park]]:
 
 def _husk(record: Any) -> Event:
     """Something to park in the place of bytes that are no event, named by where they stand."""
-    key = (record.key or b"").decode("utf-8", "replace").replace("\x00", "")
     where = f"{record.topic}/{record.partition}/{record.offset}"
-    text = (record.value or b"")[:4096].decode("utf-8", "replace").replace("\x00", "\ufffd")
-    moment = events.moment_of(record.timestamp)
-    return Event(where, "/lgsp/poison", "vn.lgsp.poison.v1", key or where, moment, {"text": text})
+    key = _text(record.key)[:_LONGEST_KEY] or where
+    text = _text((record.value or b"")[:4096])
+    return Event(where, "/lgsp/poison", "vn.lgsp.poison.v1", key, _moment(record), {"text": text})
+
+
+def _moment(record: Any) -> datetime:
+    """When it was published, if the timestamp is one at all."""
+    try:
+        return events.moment_of(record.timestamp)
+    except (OverflowError, ValueError, OSError):
+        return clock.now()
+
+
+def _text(value: bytes | str | None) -> str:
+    """As much of it as PostgreSQL can keep."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
+    return text.replace("\x00", "\ufffd")

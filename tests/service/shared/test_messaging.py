@@ -106,12 +106,12 @@ async def held_up(database: Database, expected: tuple[int, int]) -> None:
         assert await counted() == expected
 
 
-async def noted(database: Database, expected: list[str]) -> None:
+async def noted(database: Database, expected: list[str], seconds: float = 20.0) -> None:
     async def holds() -> bool:
         return await notes(database) == expected
 
     try:
-        await until(holds)
+        await until(holds, seconds)
     except TimeoutError:
         assert await notes(database) == expected
 
