@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import crashpoint, inbox, problems, strict_json, telemetry, web
+from shared import crashpoint, inbox, problems, retention, strict_json, telemetry, web
 from shared.auth import INTERNAL_AUDIENCE, Caller, InternalToken, JwksSource, TokenVerifier
 from shared.db import Database
 from shared.errors import HubError
@@ -60,6 +60,7 @@ class Runtime:
         self.relay = Relay(settings.database_system_url.get_secret_value(), self.kafka, wake)
         self.readers: list[Reader] = []
         self.workers: list[Worker] = []
+        self.work("retention", retention.Retention(self.system_database).step, idle_seconds=retention.EVERY_SECONDS)
         self.checks: dict[str, Check] = {
             "postgresql": self.system_database.ping,
             "readers": self._readers_run,

@@ -15,7 +15,6 @@ from citizen_db_adapter.bodies import (
     VerifyBody,
 )
 from citizen_db_adapter.citizen import DossierUnknown, Outcome, PurposeNotPermitted, VerificationUnknown
-from citizen_db_adapter.dossiers import Dossiers
 from citizen_db_adapter.evidence import Sealer
 from citizen_db_adapter.register import Register
 from citizen_db_adapter.store import Conclusion, Question
@@ -23,6 +22,7 @@ from citizen_db_adapter.verifying import Request as Asking
 from shared import clock, exchanges, idempotency, web
 from shared.auth import Caller
 from shared.db import Database, Transaction
+from shared.dossiers import Dossiers
 from shared.errors import TooManyRequests, Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from shared.events import new_id
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress, Stored

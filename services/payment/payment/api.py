@@ -8,10 +8,10 @@ from payment import bodies, charge, charging, store
 from payment.bodies import CounterBody, PaymentAnswer, PaymentPage, RefundBody
 from payment.charge import ReceiptNumberTaken, RefundNotAvailable
 from payment.charging import Collected, DossierNotKnown
-from payment.dossiers import Dossiers
 from shared import clock, idempotency, web
 from shared.auth import Caller
 from shared.db import Database
+from shared.dossiers import Dossiers
 from shared.errors import NotFound, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 

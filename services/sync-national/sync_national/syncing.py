@@ -26,13 +26,13 @@ from prometheus_client import Counter
 from shared import clock, outbox
 from shared.crashpoint import crashpoint
 from shared.db import Database
+from shared.dossiers import Dossiers
 from shared.errors import Upstream
 from shared.events import Event
 from shared.telemetry import log
 from sync_national import evidence, store
 from sync_national.announcing import acknowledged, parked
 from sync_national.change import Limits, Settled, Standing, settle
-from sync_national.dossiers import Dossiers
 from sync_national.evidence import Attempt
 from sync_national.portal import Portal
 from sync_national.round import Round
