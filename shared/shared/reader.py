@@ -100,6 +100,13 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """Whether every record published before `moment_ms` (epoch) has been taken in by the group."""
         if self._consumer is None:
             return False
+        try:
+            return await self._stands_behind(moment_ms)
+        except KafkaError as fault:  # what the broker cannot tell now is asked again later
+            log.info("reader_position_unknown", topic=self.topic, fault=repr(fault))
+            return False
+
+    async def _stands_behind(self, moment_ms: int) -> bool:
         name = self._kafka.topic(self.topic)
         partitions = [TopicPartition(name, number) for number in self._consumer.partitions_for_topic(name) or ()]
         at = await self._consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
