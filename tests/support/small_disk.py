@@ -53,7 +53,7 @@ def small_disk(path: Path, mib: int) -> Iterator[SmallDisk]:
     command = ["mount", "-t", "tmpfs", "-o", options, "lgsp-small-disk", str(path)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip().partition(chr(10))[0]}")
     try:
         yield SmallDisk(path)
     finally:
