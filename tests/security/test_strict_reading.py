@@ -185,7 +185,7 @@ def test_a_structured_event_is_refused_or_can_be_read_by_every_service(is_long: 
             good += taken(cloud_event.decode(cloud_event.STRUCTURED, [], body))
 
     every()
-    assert good > 50
+    assert good > 10
 
 
 def test_a_batch_is_judged_event_by_event(is_long: bool) -> None:
@@ -204,7 +204,7 @@ def test_a_batch_is_judged_event_by_event(is_long: bool) -> None:
         good += taken(decoded)
 
     every()
-    assert good > 50
+    assert good > 10
 
 
 _header_values = st.sampled_from(

@@ -1,7 +1,8 @@
 """One OpenAPI document of everything public: each service's own operations that a route leads to, names kept apart."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.route import PREFIX, ROUTES, Route
@@ -24,20 +25,32 @@ class Documents:
         self._upstreams = upstreams
         self._issuer = issuer
         self._kept: dict[str, Any] = {}
+        self._written: dict[str, bytes] = {}
         self._until = 0.0
+        self._fetching = asyncio.Lock()
 
-    async def union(self, own: Mapping[str, Any]) -> dict[str, Any]:
-        """The whole document; a service that is down is missing from it for as long."""
+    async def written(self, name: str, own: Mapping[str, Any], write: Callable[[Mapping[str, Any]], bytes]) -> bytes:
+        """The whole document as `write` writes it.
+
+        Anybody may ask: it is written once, and all who read it, however slowly, read the same bytes.
+        """
+        async with self._fetching:
+            await self._fetch(own)
+        if name not in self._written:
+            self._written[name] = write(self._kept)
+        return self._written[name]
+
+    async def _fetch(self, own: Mapping[str, Any]) -> None:
+        """Anew when it is time; a service that is down is missing from it for as long."""
         if time.monotonic() >= self._until:
             documents: dict[str, Mapping[str, Any]] = {"gateway": own}
             for name, upstream in self._upstreams.items():
                 fetched = await _fetched(upstream)
                 if fetched is not None:
                     documents[name] = fetched
-            self._kept = merged(documents, self._issuer)
+            self._kept, self._written = merged(documents, self._issuer), {}
             whole = len(documents) == len(self._upstreams) + 1
             self._until = time.monotonic() + (_KEPT_SECONDS if whole else _RETRY_SECONDS)
-        return self._kept
 
 
 async def _fetched(upstream: Upstream) -> Mapping[str, Any] | None:
