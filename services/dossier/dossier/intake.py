@@ -1,8 +1,8 @@
 """Intake, single and in batches: idempotent, each dossier durable before its answer leaves.
 
-A single dossier is one transaction with one statement. In a batch each group of 500 lines is one transaction; a
-line that a rule refuses is left out of its group, and only a database error (someone took a key or a reference
-in between) repeats the group line by line.
+Single dossiers share a statement with those that come at the same time (`singles`). In a batch each group of 500
+lines is one transaction; a line that a rule refuses is left out of its group, and only a database error (someone took
+a key or a reference in between) repeats the group line by line.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from dossier.cataloguing import Catalogue
 from dossier.intake_store import Line
 from dossier.numbering import Numbers
 from dossier.refusal import ExternalReferenceTaken
+from dossier.singles import Singles
 from dossier.submitting import Draft, PersonHash, Sender
 from shared import clock, idempotency, strict_json
 from shared.auth import Caller
@@ -55,12 +56,14 @@ class Intake:
         self,
         database: Database,
         direct: Direct,
+        singles: Singles,
         catalogue: Catalogue,
         numbers: Numbers,
         person_hash: PersonHash,
     ) -> None:
         self._database = database
         self._direct = direct
+        self._singles = singles
         self._catalogue = catalogue
         self._numbers = numbers
         self._person_hash = person_hash
@@ -75,7 +78,8 @@ class Intake:
             number = (await self._numbers.draw({draft.day: 1}))[draft.day][0]
             sender = Sender(caller, cause, key, sha)
             line = submitting.line(draft, number, sender, self._person_hash, in_batch=False)
-            await self._insert([line], caller)
+            await self._singles.insert(caller.agencies, line)
+            crashpoint("intake.after_commit")
         except (HubError, _TAKEN, _LOCKED) as refusal:
             return await self._first_answer(filing, caller, key, sha, refusal)
         return Stored(201, line.answer.encode(), {"location": submitting.location(line.dossier.code)})

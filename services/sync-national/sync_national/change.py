@@ -222,8 +222,8 @@ class Gathering:
     """How long a first change waits, so that later ones of the dossier travel with it.
 
     `shortest` seconds while at most `CALM` changes a second come; one second more for every `CHANGES_A_SECOND` beyond
-    that, up to `longest`. The portal is the nation's and its calls are counted: what it shows need not pass through every
-    state in the second it happened, and in a rush of thousands of dossiers nobody watches each of them.
+    that, up to `longest`. The portal is the nation's and its calls are counted: what it shows need not pass through
+    every state in the second it happened, and in a rush of thousands of dossiers nobody watches each of them.
     """
 
     CALM = 200.0

@@ -62,6 +62,26 @@ async def test_another_body_under_the_key_is_refused(hub: Hub) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_filings_at_the_same_time_share_a_transaction_and_nothing_else(hub: Hub) -> None:
+    """One of them repeats a reference, two are one key with two bodies, some callers see another agency only."""
+    await hub.post("/v1/dossiers", a_filing(external_reference="taken"), role="portal")
+    right = [hub.post("/v1/dossiers", a_filing(), role="portal", key=f"right-{n}") for n in range(30)]
+    elsewhere = [hub.post("/v1/dossiers", a_filing(), role="portal", agencies=("H08.15",)) for _ in range(5)]
+    reference = hub.post("/v1/dossiers", a_filing(external_reference="taken"), role="portal")
+    rivals = [hub.post("/v1/dossiers", a_filing(abstract=text), role="portal", key="k") for text in ("một", "hai")]
+    answers = await asyncio.gather(*right, *elsewhere, reference, *rivals)
+    assert {answer.status_code for answer in answers[:35]} == {201}
+    assert answers[35].status_code == 409
+    assert sorted(answer.status_code for answer in answers[36:]) == [201, 422]
+    codes = {answer.json()["code"] for answer in answers if answer.status_code == 201}
+    assert len(codes) == 36
+    [row] = await hub.rows("SELECT count(*) AS dossiers, count(DISTINCT xmin::text) AS transactions FROM dossier")
+    assert row["dossiers"] == 37
+    assert row["transactions"] < 37
+    for answer in answers[:30]:
+        assert (await hub.get(answer.headers["location"])).status_code == 200
+
+
 async def test_concurrent_repeats_store_one_dossier(hub: Hub) -> None:
     body = a_filing()
     answers = await asyncio.gather(*(hub.post("/v1/dossiers", body, role="portal", key="k") for _ in range(8)))
