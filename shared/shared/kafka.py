@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,14 +63,30 @@ async def running(client: Any) -> AsyncIterator[None]:
     """A producer or consumer, started, and stopped whatever happens.
 
     A cancellation waits for the start to end, at most 5 s: aiokafka, cancelled inside it, leaves a connection open
-    that nobody can close any more.
+    that nobody can close any more. Its own tasks' cancellations, which it hands on, are `KafkaError`s here: whoever
+    took them for their own would end, and nobody would see it.
     """
     starting = asyncio.ensure_future(client.start())
     try:
         await asyncio.shield(starting)
         yield
+    except asyncio.CancelledError as fault:
+        if _are_cancelled():
+            raise
+        raise KafkaError("the client's own task was cancelled") from fault
     finally:
         await asyncio.wait([starting], timeout=_START_SECONDS)  # one that failed has said so above
         starting.cancel()
-        with suppress(KafkaError, OSError):
+        try:
             await client.stop()
+        except (KafkaError, OSError):
+            pass  # it is gone either way
+        except asyncio.CancelledError:
+            if _are_cancelled():
+                raise
+
+
+def _are_cancelled() -> bool:
+    """Whether somebody wants the present task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

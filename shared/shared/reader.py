@@ -39,6 +39,7 @@ MAX_RECORDS = 500
 TRIES = 5
 MAX_BUGS, BUG_WINDOW_SECONDS = 20, 300.0
 _COMMIT_SECONDS, _COMMIT_DEADLINE_SECONDS = 0.25, 5.0
+_POSITION_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 0.1
 _LARGEST_BYTES = 1_048_576
 """Of a record's value. Kafka's own default, above everything that is ever published (`events.MAX_BYTES`)."""
@@ -101,8 +102,9 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         if self._consumer is None:
             return False
         try:
-            return await self._stands_behind(moment_ms)
-        except KafkaError as fault:  # what the broker cannot tell now is asked again later
+            async with asyncio.timeout(_POSITION_SECONDS):  # a consumer that was stopped would be asked for ever
+                return await self._stands_behind(moment_ms)
+        except (KafkaError, TimeoutError) as fault:  # what the broker cannot tell now is asked again later
             log.info("reader_position_unknown", topic=self.topic, fault=repr(fault))
             return False
 

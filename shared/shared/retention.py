@@ -4,7 +4,7 @@ from shared.db import Database
 
 EVERY_SECONDS = 3600.0
 _DAYS = {"idempotency": 3, "exchange_kept": 35}
-"""Table → days. An answer is promised for 24 h (api.md); effects are compared within minutes, and kept as events are."""
+"""Table → days. An answer is promised for 24 h (api.md); effects are compared in minutes, and kept as events are."""
 _BATCH = 5000
 _SWEEP = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(
