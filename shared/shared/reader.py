@@ -5,6 +5,7 @@
 | a batch (what one poll brings)     | one transaction: inbox, handler, parking                             |
 | nothing, or a quarter of a second  | the offsets of what was applied are committed                        |
 | not an event, or over a mebibyte   | parked as poison at once                                             |
+| what cannot even be fetched        | read record by record up to it, stepped over, parked as poison       |
 | the handler returns `Park`         | parked with reason and owner; later ones of the dossier behind it    |
 | PostgreSQL away, deadlock          | rolled back, the same batch again                                    |
 | any other exception (a bug)        | rolled back, halved until it stands alone, 5 tries, parked as `hub`  |
@@ -26,7 +27,7 @@ from typing import Any
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from shared import clock, events, inbox
+from shared import clock, events, inbox, unreadable
 from shared.crashpoint import crashpoint
 from shared.db import Database, Transaction
 from shared.errors import HubError, Overloaded
@@ -70,13 +71,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._consumer: Any = None
         self._applied: dict[Any, int] = {}
         """Partition → the offset after what was applied, until it is committed."""
+        self._unreadable = 0
+        """How often the client library failed at what it had fetched, since somebody looked where."""
         self._committed_at = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._is_ending = False
         self.stopped = False
 
     def start(self) -> None:
         """Begin reading, in the background."""
         self._task = asyncio.create_task(self._run(), name=f"reader {self.topic}")
+        self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Finish the batch in hand, commit its offsets, then leave the group."""
@@ -84,9 +89,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             async with self._busy:
                 with suppress(KafkaError, OSError):
                     await self._commit()
+                self._is_ending = True
                 self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+
+    def _ended(self, _task: Any) -> None:
+        """A reader that ended by itself is as visible as one that was stopped: nobody reads its topic any more."""
+        if not self._is_ending:
+            self.stopped = True
+            GAUGES.reader_stopped.labels(self.topic).set(1)
+            log.critical("reader_ended", topic=self.topic)
 
     async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 - the signature is aiokafka's
         """Called before a partition is given up: wait for the batch in hand, commit its offsets."""
@@ -129,19 +142,25 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 async with running(self._consumer):
                     await self._read()
             except (KafkaError, OSError) as fault:
+                self._unreadable += isinstance(fault, unreadable.FAULTS)
                 log.warning("reader_interrupted", topic=self.topic, fault=repr(fault))
                 await asyncio.sleep(0.5)
             except ReaderStopped:
                 self.stopped = True
-                GAUGES.reader_stopped.labels(self.topic).set(1)
                 log.critical("reader_stopped", topic=self.topic, bugs=len(self._bugs))
-            except Exception:
+            except Exception as fault:
+                self._unreadable += isinstance(fault, unreadable.FAULTS)
                 # A loop that ended here would read nothing for ever after, and nobody would see it.
                 COUNTERS.bugs.labels(f"reader {self.topic}").inc()
                 log.exception("reader_failed", topic=self.topic)
                 await asyncio.sleep(0.5)
 
     async def _read(self) -> None:
+        if self._unreadable >= TRIES:
+            self._unreadable = 0
+            async with self._busy:
+                for partition in self._consumer.assignment():
+                    await self._step_over_in(partition)
         while True:
             patience_ms = 250 if self._applied else 500
             batches = await self._consumer.getmany(timeout_ms=patience_ms, max_records=MAX_RECORDS)
@@ -157,6 +176,26 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             if own:
                 await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_SECONDS))
                 self._consumer.resume(*self._consumer.paused())
+
+    async def _step_over_in(self, partition: Any) -> None:
+        """Take what can be read of it up to the first place that cannot, and go on behind that.
+
+        The events in between are not in the inbox: their publishers' receipt checks send them again.
+        """
+        found = await unreadable.read_carefully(self._kafka, partition, await self._consumer.position(partition))
+        for first in range(0, len(found.records), MAX_RECORDS):
+            await self._apply(found.records[first : first + MAX_RECORDS])
+        if found.end < 0:
+            return
+        where = f"{partition.topic}/{partition.partition}/{found.start}"
+        hole = Event(where, "/lgsp/poison", "vn.lgsp.poison.v1", where, clock.now(), {"up_to": found.end - 1})
+        async with self._database.transaction() as tx:
+            if await inbox.first_time(tx, [hole]):
+                await inbox.park(tx, self.topic, [Park(hole, "the broker cannot hand it over whole", "poison")])
+        COUNTERS.events_parked.labels(self.topic, "poison").inc()
+        log.error("records_unreadable", topic=self.topic, first=where, up_to=found.end - 1)
+        self._consumer.seek(partition, found.end)
+        self._applied[partition] = found.end
 
     async def _take(self, batches: Mapping[Any, Sequence[Any]]) -> None:
         """Apply what came at once, and note how far that is."""

@@ -62,6 +62,14 @@ class OwnBroker:
             process.wait_gone(self.child, self.made.program)
         self.child = None
 
+    def damage(self, topic: str, text: str) -> None:
+        """One bit of the batch in which this text stands."""
+        for log in (self.folder / "kafka" / "data").glob(f"{topic}-*/*.log"):
+            content = bytearray(log.read_bytes())
+            if (at := content.find(text.encode())) >= 0:
+                content[at] ^= 1
+                log.write_bytes(content)
+
     def lose_the_newest_segments(self, topic: str) -> None:
         """Of each partition of this topic."""
         for partition in (self.folder / "kafka" / "data").glob(f"{topic}-*"):
@@ -143,6 +151,10 @@ class World:
         filling = f" {LONG}" if long else ""
         for name in names:  # one transaction each: a batch of the relay may not be larger than a segment
             await publish(self.publisher, an_event(key, name + filling))
+        await self.all_published()
+
+    async def all_published(self) -> None:
+        """The outbox is empty."""
         async with asyncio.timeout(SECONDS), self.publisher.reading() as rx:
             while await rx.value("SELECT count(*) FROM outbox"):
                 await asyncio.sleep(0.05)
@@ -241,3 +253,25 @@ async def test_a_topic_that_has_grown_past_what_was_lost_hides_nothing(own_broke
     await world.publish(*new)
     async with world.readers["early"].running(), world.readers["late"].running():
         await world.have([*lost, *new], "early", "late")
+
+
+async def test_a_batch_that_the_broker_s_disk_has_damaged_is_stepped_over_and_comes_again(
+    own_broker: OwnBroker, world: World
+) -> None:
+    """Its checksum is wrong, and the client library fails at it for ever, and at what it fetched together with it."""
+    names = [f"{batch}{number}" for batch in "abc" for number in range(7)]
+    for batch in "abc":
+        events = [an_event("one", name) for name in names if name.startswith(batch)]
+        await publish(world.publisher, *events)
+        await world.all_published()
+    await asyncio.to_thread(own_broker.stop)
+    own_broker.damage(world.kafka.topic(TOPIC), '"b3"')
+    await own_broker.start()
+    late = world.readers["late"]
+    async with late.running():
+        await world.have([name for name in names if not name.startswith("b")], "late", checking=False)
+        async with late.database.reading() as rx:
+            [row] = await rx.rows("SELECT owner, reason, value::jsonb->'data'->>'up_to' AS up_to FROM parked")
+        assert (row["owner"], row["reason"]) == ("poison", "the broker cannot hand it over whole")
+        assert row["up_to"] == "13", "no good record is stepped over"
+        await world.have(names, "late")

@@ -287,6 +287,20 @@ async def test_too_many_bugs_stop_the_reader(database: Database, kafka: Kafka, m
     assert parked == MAX_BUGS, "the one that stopped it is not skipped"
 
 
+async def test_a_reader_that_ends_by_itself_is_seen(database: Database, kafka: Kafka) -> None:
+    """A client library's own cancellation once ended a reader in silence."""
+    async with running(database, kafka) as reader:
+        await publish(database, an_event(text="one"))
+        await noted(database, ["one"])
+        assert reader._task is not None
+        reader._task.cancel()
+
+        async def seen() -> bool:
+            return reader.stopped
+
+        await until(seen)
+
+
 async def test_bytes_that_are_no_event_park_as_poison(database: Database, kafka: Kafka) -> None:
     """Row 17: whatever stands on the topic, the partition goes on."""
     producer = kafka.producer()
