@@ -149,7 +149,7 @@ class Hub:
             assert answer.status_code == 200, answer.text
 
 
-async def until(what: Callable[[], bool], *, seconds: float, why: str) -> None:
+async def until(what: Callable[[], object], *, seconds: float, why: str) -> None:
     """Waits for something to become true."""
     try:
         async with asyncio.timeout(seconds):

@@ -17,7 +17,7 @@ import pytest
 
 from sandbox import promises_events
 from tests.chaos.faults import killed, national
-from tests.chaos.hub import SERVICES, Hub
+from tests.chaos.hub import SERVICES, Hub, until
 from tests.chaos.probe import Probe
 from tests.chaos.province import Province, Size, a_province, a_year
 
@@ -40,7 +40,9 @@ FAULTS: tuple[tuple[str, dict[str, Any], float], ...] = (
     ("payment", {"mode": "down"}, 1 / 4),
 )
 REFUSES: dict[str, Any] = {"mode": "reject_record", "rate": 0.01}
-CALM = "nothing fails"
+CALM, AFTERWARDS = "nothing fails", "afterwards"
+# So many filings of one phase say something about that phase.
+TELLING = 100
 
 
 @pytest.fixture
@@ -92,12 +94,13 @@ async def test_replays_while_the_nation_fails_in_turn(
         is_over = asyncio.Event()
         playing = asyncio.create_task(play_until(is_over, hub, tmp_path, size, stack, provinces))
         stack.callback(playing.cancel)
-        await during(probe, CALM, longest_seconds / 4)
+        await until(lambda: provinces and provinces[0].history.codes, seconds=120, why="the replay's first dossier")
+        await during(probe, CALM, longest_seconds)
         for system, how, part in FAULTS:
             async with national(hub, system, **how) as fault:
                 await during(probe, f"{system}: {how}", longest_seconds * part)
                 await fault.strikes(1)
-        probe.phase = "afterwards"
+        probe.phase = AFTERWARDS
         is_over.set()
         await playing
         async with national(hub, "portal", **REFUSES):
@@ -116,9 +119,13 @@ async def test_replays_while_the_nation_fails_in_turn(
         for province in provinces:
             await province.keeps_every_promise()
         tell("after the operator's retry", provinces, began)
-    slow = {phase: probe.p95(phase) for phase, taken in probe.seconds.items() if len(taken) >= probe.ENOUGH}
-    print("p95 of filing:", {phase: f"{seconds * 1000:.0f} ms" for phase, seconds in slow.items()})
-    assert max(slow.values()) <= 2 * slow[CALM] + NOISE_SECONDS, slow
+    print("p95 of filing:", {phase: f"{probe.p95(phase) * 1000:.0f} ms" for phase in probe.seconds})
+    faulty = [phase for phase in probe.seconds if phase not in (CALM, AFTERWARDS)]
+    limit = 2 * probe.p95(CALM) + NOISE_SECONDS
+    assert probe.p95(*faulty) <= limit
+    # What goes on in a replay changes from second to second: a short phase may have met its busiest ones.
+    slow = {phase: probe.p95(phase) for phase in faulty if len(probe.seconds[phase]) >= TELLING}
+    assert max(slow.values(), default=0.0) <= limit, slow
 
 
 async def play_until(
