@@ -41,6 +41,13 @@ def a_head(token: str, *lines: str, request: str = "POST /v1/dossiers HTTP/1.1")
     return "\r\n".join([request, "Host: hub", f"Authorization: Bearer {token}", *lines, "", ""]).encode()
 
 
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """The connection is gone when this returns, whatever was still to be sent."""
+    writer.transport.abort()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 async def spoken(hub: Hub, *pieces: bytes, wait_seconds: float = 20) -> bytes:
     """Send pieces over one connection; what comes back until it ends, also when it is cut."""
     reader, writer = await asyncio.open_connection(*place(hub))
@@ -58,7 +65,8 @@ async def spoken(hub: Hub, *pieces: bytes, wait_seconds: float = 20) -> bytes:
             while piece := await reader.read(65_536):
                 received += piece
     sending.cancel()
-    writer.close()
+    await asyncio.gather(sending, return_exceptions=True)
+    await closed(writer)
     return received
 
 
@@ -66,21 +74,17 @@ async def spoken(hub: Hub, *pieces: bytes, wait_seconds: float = 20) -> bytes:
 async def slow_connections(hub: Hub, first: bytes, drip: bytes) -> AsyncIterator[None]:
     """300 connections that have said `first` and go on with a byte of `drip` twice a second."""
 
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection(*place(hub))
-        try:
+    opened = await asyncio.gather(*(asyncio.open_connection(*place(hub)) for _ in range(SLOW)))
+
+    async def one(writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
             writer.write(first)
             for letter in drip:
                 await asyncio.sleep(0.5)
                 writer.write(bytes([letter]))
                 await writer.drain()
-            await reader.read()
-        except ConnectionError:
-            return
-        finally:
-            writer.close()
 
-    running = [asyncio.create_task(one()) for _ in range(SLOW)]
+    running = [asyncio.create_task(one(writer)) for _, writer in opened]
     await asyncio.sleep(1.0)
     try:
         yield
@@ -88,6 +92,7 @@ async def slow_connections(hub: Hub, first: bytes, drip: bytes) -> AsyncIterator
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*(closed(writer) for _, writer in opened))
 
 
 async def honest(hub: Hub, path: str, token: str) -> float:
@@ -97,16 +102,18 @@ async def honest(hub: Hub, path: str, token: str) -> float:
 
     async def client() -> None:
         reader, writer = await asyncio.open_connection(*place(hub))
-        for _ in range(5):
-            began = time.perf_counter()
-            writer.write(request)
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-            assert head.startswith(b"HTTP/1.1 200"), head
-            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            await reader.readexactly(int(length.split(b":")[1]))
-            taken.append((time.perf_counter() - began) * 1000)
-            await asyncio.sleep(0.1)
-        writer.close()
+        try:
+            for _ in range(5):
+                began = time.perf_counter()
+                writer.write(request)
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+                assert head.startswith(b"HTTP/1.1 200"), head
+                length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                await reader.readexactly(int(length.split(b":")[1]))
+                taken.append((time.perf_counter() - began) * 1000)
+                await asyncio.sleep(0.1)
+        finally:
+            await closed(writer)
 
     await asyncio.gather(*(client() for _ in range(HONEST)))
     return statistics.quantiles(taken, n=20)[18]

@@ -14,6 +14,7 @@ from shared.one_write import OneWriteProtocol
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 100
+_LAST_LOOK_SECONDS = 0.05
 Headers = list[tuple[bytes, bytes]]
 Refusal = Callable[[bytes, bytes, Headers], list[bytes] | None]
 """Of method, URL and headers: what to answer at once, or None."""
@@ -118,6 +119,10 @@ class Hardened(OneWriteProtocol):
     def _is_answered(self) -> bool:
         """Whether nothing that came before is still being worked on."""
         return self._is_turned_away or self.cycle is None or self.cycle.response_complete
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless a request came while the event loop was busy and has yet to be read."""
+        self.timeout_keep_alive_task = self.loop.call_later(_LAST_LOOK_SECONDS, super().timeout_keep_alive_handler)
 
     def _relax(self) -> None:
         if self._deadline is not None:

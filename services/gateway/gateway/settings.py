@@ -21,7 +21,7 @@ class Settings(ServiceSettings):
     requests_at_once: int = 24
     requests_waiting: int = 128
     batches_at_once: int = 16
-    batches_waiting: int = 64
+    batches_waiting: int = 128
     waiting_seconds: float = 2.0
     batches_waiting_seconds: float = 10.0
     answer_buffer_bytes: int = 4 * 1024 * 1024
