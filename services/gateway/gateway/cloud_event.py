@@ -24,6 +24,8 @@ BATCH = "application/cloudevents-batch+json"
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,40}")
 _REQUIRED = ("id", "source", "type")
 _LONGEST = {"id": 255, "source": 500, "type": 255, "subject": 255}
+_MOST_NAME_BYTES = 2000
+"""Of `source` and `id` together, which make an event unique: an entry of PostgreSQL's index takes 2,704 bytes."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 """CloudEvents 1.0 §3.1.1; a percent-encoded NUL comes past the JSON decoder, and PostgreSQL keeps none."""
 _JSON = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
@@ -108,6 +110,8 @@ def _faults(envelope: Any) -> Iterable[FieldError]:
         value = envelope.get(name, "")
         if not isinstance(value, str) or len(value) > longest:
             yield FieldError(f"/{name}", f"a string of at most {longest} characters")
+    if len(f"{envelope.get('source')}{envelope.get('id')}".encode()) > _MOST_NAME_BYTES:
+        yield FieldError("/source", f"with `id` at most {_MOST_NAME_BYTES} bytes of UTF-8")
     if "time" in envelope and not _is_time(envelope["time"]):
         yield FieldError("/time", "an RFC 3339 time with an offset")
     if "data_base64" in envelope or not _JSON.fullmatch(
