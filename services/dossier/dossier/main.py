@@ -56,7 +56,9 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
         singles.start()
         async with runtime.running(app):
-            yield
-            await singles.stop()
+            try:
+                yield
+            finally:
+                await singles.stop()
 
     return service.create("LGSP Hub: dossiers", ROUTERS, opening)
