@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 RUN := .run
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check up down status bench chaos mutants e2e lock
+.PHONY: help setup demo test check up down status bench chaos fuzz mutants e2e lock
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,8 +15,8 @@ setup:  ## install what is missing: system packages (as root), .venv, our packag
 demo: setup  ## start everything and play a province's year at scale 0.02, then check every promise (KEEP=1 leaves it up)
 	@$(PYTHON) -m sandbox demo
 
-test: setup  ## every test but the chaos and bench suites
-	@$(PYTHON) -m pytest --ignore=tests/chaos --ignore=tests/bench
+test: setup  ## every test but the bench suite and the fault suite's long tier
+	@$(PYTHON) -m pytest --ignore=tests/bench
 
 check: setup  ## ruff, mypy, import rules, limits of files and functions
 	@.venv/bin/ruff check .
@@ -37,8 +37,11 @@ status:  ## what runs and whether it is well
 bench: setup  ## measure the hub against the limit of this machine; writes .run/bench.json
 	@$(PYTHON) -m tests.bench
 
-chaos: setup  ## the fault suite's long tier: every crash point twenty times
-	@$(PYTHON) -m pytest tests/chaos --chaos-long
+chaos: setup  ## the fault suite's long tier: 20 seeds, replays under kills and faults (CHAOS="--chaos-scale 0.02")
+	@$(PYTHON) -m pytest tests/chaos --chaos-long $(CHAOS)
+
+fuzz: setup  ## the security suite's long tier: 125,000 inputs for the readers, 300 for each operation, a minute of overload
+	@$(PYTHON) -m pytest tests/security --security-long -rP $(FUZZ)
 
 mutants: setup  ## can the tests fail? each broken promise, on a copy of the tree, must be caught
 	@$(PYTHON) -m tests.mutants

@@ -105,7 +105,7 @@ class JwksSource:
 
     async def key(self, kid: str) -> Key:
         """The key of this id. Raises `Unauthenticated`, or `UpstreamUnavailable` when no key was ever got."""
-        if self._is_due(kid):
+        if kid not in self._keys or self._is_due(kid):  # an unknown one may be on its way: wait for who asks just now
             async with self._lock:
                 if self._is_due(kid):
                     await self._refresh()

@@ -16,9 +16,7 @@
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 
 class _Armed:
@@ -29,23 +27,25 @@ class _Armed:
 
 
 def arm(setting: str) -> None:
-    """`name:n` from the settings, or `@file`: SIGUSR2 takes such an order from the file. "" arms nothing."""
+    """`name:n` from the settings, or `@file`: such an order is taken from the file, now if it is there, or at SIGUSR2.
+
+    "" arms nothing.
+    """
     if setting.startswith("@"):
-        signal.signal(signal.SIGUSR2, _arm_from(Path(setting[1:])))
+        order = Path(setting[1:])
+        signal.signal(signal.SIGUSR2, lambda _signal, _frame: _take(order))
+        if order.exists():
+            _take(order)
     elif setting:
         name, _, passages = setting.partition(":")
         _Armed.name, _Armed.passages = name, int(passages or 1)
 
 
-def _arm_from(order: Path) -> Callable[[int, FrameType | None], None]:
+def _take(order: Path) -> None:
     """Takes the order and removes it, which tells whoever gave it."""
-
-    def take(_signal: int, _frame: FrameType | None) -> None:
-        setting = order.read_text()
-        order.unlink()
-        arm(setting)
-
-    return take
+    setting = order.read_text()
+    order.unlink()
+    arm(setting)
 
 
 def crashpoint(name: str) -> None:

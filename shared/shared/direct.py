@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from shared.crashpoint import crashpoint, is_armed
-from shared.db import DatabaseUnavailable
+from shared.db import BY_KEYS, DatabaseUnavailable
 
 _CONNECT_SECONDS = 2.0
 _WAIT_SECONDS = 2.0
@@ -96,5 +96,11 @@ class Direct:
             raise DatabaseUnavailable(internal="no lane was free", retry_after_seconds=1) from fault
 
     async def _connect(self) -> Any:
-        settings = {"statement_timeout": "60000", "lock_timeout": _LOCK_TIMEOUT, "timezone": "UTC", "jit": "off"}
+        settings = {
+            "statement_timeout": "60000",
+            "lock_timeout": _LOCK_TIMEOUT,
+            "timezone": "UTC",
+            "jit": "off",
+            **BY_KEYS,
+        }
         return await asyncpg.connect(self._url, timeout=_CONNECT_SECONDS, server_settings=settings)

@@ -19,6 +19,12 @@ from shared.errors import HubError
 MAX_BYTES = 900_000
 """Larger events are refused when they are written: Kafka's own limit is 1 MiB with its framing."""
 
+_LONGEST_NAMES = 2_600
+"""Bytes of origin and id together, and of the key: PostgreSQL's indexes take entries of at most 2,704."""
+
+_BRACKETS = 250
+"""orjson reads 1,024 levels, and writes 254."""
+
 _CONTEXT = {"specversion", "id", "source", "type", "subject", "time", "sequence", "traceparent", "data"}
 
 
@@ -68,6 +74,12 @@ class Event:
         client = self.headers.get("hub-client")
         return f"{client} {self.source}" if client else self.source
 
+    @property
+    def key(self) -> str:
+        """What orders it: its dossier."""
+        code = self.data.get("dossier_code")
+        return code if isinstance(code, str) and code else self.subject or self.id
+
 
 def new_id() -> str:
     """A UUIDv7: unique, and sorted by the time it was drawn."""
@@ -89,7 +101,15 @@ def new_event(
 
 
 def encode(event: Event) -> bytes:
-    """Structured-mode JSON. Raises `EventTooLarge`."""
+    """Structured-mode JSON, to be published. Raises `EventTooLarge`."""
+    value = written(event)
+    if len(value) > MAX_BYTES:
+        raise EventTooLarge(internal=f"{event.type} {event.id}: {len(value)} bytes")
+    return value
+
+
+def written(event: Event) -> bytes:
+    """Structured-mode JSON of any size: one that came may be larger when it is written down again."""
     envelope: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.id,
@@ -105,10 +125,7 @@ def encode(event: Event) -> bytes:
         envelope["traceparent"] = event.traceparent
     envelope.update(event.extensions)
     envelope["data"] = event.data
-    value = strict_json.dumps(envelope)
-    if len(value) > MAX_BYTES:
-        raise EventTooLarge(internal=f"{event.type} {event.id}: {len(value)} bytes")
-    return value
+    return strict_json.dumps(envelope)
 
 
 def decode(value: bytes, headers: Mapping[str, str] | None = None, published_at: datetime | None = None) -> Event:
@@ -116,8 +133,10 @@ def decode(value: bytes, headers: Mapping[str, str] | None = None, published_at:
     `MalformedEvent`.
     """
     try:
-        # What is on the topics was checked when it was accepted; here only speed and shape matter.
+        # What is on the topics was checked when it was accepted: here only speed, shape and what no database keeps.
         envelope = orjson.loads(value)
+        if b"\\u0000" in value or value.count(b"[") + value.count(b"{") > _BRACKETS:
+            strict_json.loads(value)
         sequence, trace = envelope.get("sequence"), envelope.get("traceparent")
         event = Event(
             id=_text(envelope, "id"),
@@ -134,10 +153,18 @@ def decode(value: bytes, headers: Mapping[str, str] | None = None, published_at:
             published_at=published_at,
         )
     except (HubError, AttributeError, KeyError, TypeError, ValueError) as fault:
-        raise MalformedEvent(internal=repr(fault)) from fault
+        raise MalformedEvent(internal=_why(fault)) from fault
     if not isinstance(event.data, dict) or not isinstance(event.subject, str):
         raise MalformedEvent("data is not an object")
+    if max(len(event.origin.encode()) + len(event.id.encode()), len(event.key.encode())) > _LONGEST_NAMES:
+        raise MalformedEvent("its names are longer than can be kept")
     return event
+
+
+def _why(fault: Exception) -> str:
+    """Short: part of what came may stand in it."""
+    said = "; ".join(each.message for each in fault.errors) if isinstance(fault, HubError) else repr(fault)
+    return said[:200]
 
 
 def moment_of(timestamp_ms: int) -> datetime:

@@ -47,6 +47,11 @@ def digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
+def digest_of(method: str, path: str, body: bytes) -> str:
+    """What tells one request from another: the same (or no) body on two routes is not the same request."""
+    return digest(f"{method} {path}\n".encode() + body)
+
+
 async def claim(tx: Transaction, client_id: str, key: str, body_sha256: str) -> Stored | None:
     """None: the key is ours, go on and `keep` the answer. Otherwise the first answer."""
     if not key or len(key) > MAX_KEY_LENGTH:

@@ -34,8 +34,8 @@ ON CONFLICT DO NOTHING
 """
 _MISSING = """
 SELECT id FROM unnest(CAST(:ids AS text[])) AS id
-WHERE NOT EXISTS (SELECT FROM inbox WHERE source = :source AND event_id = id)
-"""
+WHERE NOT EXISTS (SELECT FROM inbox WHERE source = :source AND event_id = id OFFSET 0)
+"""  # OFFSET 0: looked up by its key, one by one; as a join it was at times planned over the whole inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,7 @@ Handler = Callable[[Transaction, Sequence[Event]], Awaitable[Sequence[Park]]]
 
 def key_of(event: Event) -> str:
     """What orders an event: its dossier."""
-    code = event.data.get("dossier_code")
-    return code if isinstance(code, str) and code else event.subject or event.id
+    return event.key
 
 
 async def first_time(tx: Transaction, batch: Sequence[Event]) -> list[Event]:
@@ -158,7 +157,7 @@ async def park(tx: Transaction, reader: str, parks: Sequence[Park]) -> None:
         keys,
         [park.event.origin for park in parks],
         [park.event.id for park in parks],
-        [events.encode(park.event).decode() for park in parks],
+        [events.written(park.event).decode() for park in parks],
         [orjson.dumps(dict(park.event.headers)).decode() for park in parks],
         [park.reason for park in parks],
         [park.owner for park in parks],

@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol, with the head and the body of an answer in one write.
 
 uvloop writes at once what it is given, and uvicorn gives it the head first: two system calls per answer, and whoever
-waits for it is woken twice (measured: 15-25 µs of each side's time per answer).
+waits for it is woken twice.
 """
 
 from collections.abc import Callable

@@ -18,9 +18,9 @@ from aiokafka.errors import KafkaError
 
 from shared import events
 from shared.crashpoint import crashpoint
-from shared.db import Transaction
+from shared.db import BY_KEYS, Transaction
 from shared.events import Event
-from shared.kafka import Kafka
+from shared.kafka import Kafka, running
 from shared.telemetry import COUNTERS, GAUGES, log
 
 KEEP_DAYS = 35
@@ -101,17 +101,14 @@ class Relay:
                 await asyncio.sleep(0.5)
 
     async def _lead(self) -> None:
-        connection = await asyncpg.connect(self._url, timeout=2)
+        connection = await asyncpg.connect(self._url, timeout=2, server_settings=BY_KEYS)
         try:
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
                 await asyncio.sleep(0.5)
             await connection.execute("SELECT outbox_prepare_days($1)", KEEP_DAYS)
             producer = self._kafka.producer()
-            try:  # also a start that fails or is cancelled leaves something to stop
-                await producer.start()
+            async with running(producer):
                 await self._carry(connection, producer)
-            finally:
-                await producer.stop()
         finally:
             connection.terminate()
 

@@ -4,7 +4,8 @@
 |------------------------------------|----------------------------------------------------------------------|
 | a batch (what one poll brings)     | one transaction: inbox, handler, parking                             |
 | nothing, or a quarter of a second  | the offsets of what was applied are committed                        |
-| not an event                       | parked as poison at once                                             |
+| not an event, or over a mebibyte   | parked as poison at once                                             |
+| what cannot even be fetched        | read record by record up to it, stepped over, parked as poison       |
 | the handler returns `Park`         | parked with reason and owner; later ones of the dossier behind it    |
 | PostgreSQL away, deadlock          | rolled back, the same batch again                                    |
 | any other exception (a bug)        | rolled back, halved until it stands alone, 5 tries, parked as `hub`  |
@@ -20,25 +21,30 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from shared import events, inbox
+from shared import clock, events, inbox, unreadable
 from shared.crashpoint import crashpoint
 from shared.db import Database, Transaction
 from shared.errors import HubError, Overloaded
 from shared.events import Event, MalformedEvent
 from shared.inbox import Handler, Park
-from shared.kafka import Kafka
+from shared.kafka import Kafka, running
 from shared.telemetry import COUNTERS, GAUGES, log
 
 MAX_RECORDS = 500
 TRIES = 5
 MAX_BUGS, BUG_WINDOW_SECONDS = 20, 300.0
 _COMMIT_SECONDS, _COMMIT_DEADLINE_SECONDS = 0.25, 5.0
+_POSITION_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 0.1
+_LARGEST_BYTES = 1_048_576
+"""Of a record's value. Kafka's own default, above everything that is ever published (`events.MAX_BYTES`)."""
+_LONGEST_KEY = 200
 
 
 class ReaderStopped(Exception):
@@ -65,13 +71,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._consumer: Any = None
         self._applied: dict[Any, int] = {}
         """Partition → the offset after what was applied, until it is committed."""
+        self._unreadable = 0
+        """How often the client library failed at what it had fetched, since somebody looked where."""
         self._committed_at = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._is_ending = False
         self.stopped = False
 
     def start(self) -> None:
         """Begin reading, in the background."""
         self._task = asyncio.create_task(self._run(), name=f"reader {self.topic}")
+        self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Finish the batch in hand, commit its offsets, then leave the group."""
@@ -79,9 +89,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             async with self._busy:
                 with suppress(KafkaError, OSError):
                     await self._commit()
+                self._is_ending = True
                 self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+
+    def _ended(self, _task: Any) -> None:
+        """A reader that ended by itself is as visible as one that was stopped: nobody reads its topic any more."""
+        if not self._is_ending:
+            self.stopped = True
+            GAUGES.reader_stopped.labels(self.topic).set(1)
+            log.critical("reader_ended", topic=self.topic)
 
     async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 - the signature is aiokafka's
         """Called before a partition is given up: wait for the batch in hand, commit its offsets."""
@@ -96,6 +114,14 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """Whether every record published before `moment_ms` (epoch) has been taken in by the group."""
         if self._consumer is None:
             return False
+        try:
+            async with asyncio.timeout(_POSITION_SECONDS):  # a consumer that was stopped would be asked for ever
+                return await self._stands_behind(moment_ms)
+        except (KafkaError, TimeoutError) as fault:  # what the broker cannot tell now is asked again later
+            log.info("reader_position_unknown", topic=self.topic, fault=repr(fault))
+            return False
+
+    async def _stands_behind(self, moment_ms: int) -> bool:
         name = self._kafka.topic(self.topic)
         partitions = [TopicPartition(name, number) for number in self._consumer.partitions_for_topic(name) or ()]
         at = await self._consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
@@ -113,25 +139,28 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self._consumer.subscribe([self._kafka.topic(self.topic)], listener=self)
             self._applied.clear()
             try:
-                await self._consumer.start()
-                await self._read()
+                async with running(self._consumer):
+                    await self._read()
             except (KafkaError, OSError) as fault:
+                self._unreadable += isinstance(fault, unreadable.FAULTS)
                 log.warning("reader_interrupted", topic=self.topic, fault=repr(fault))
                 await asyncio.sleep(0.5)
             except ReaderStopped:
                 self.stopped = True
-                GAUGES.reader_stopped.labels(self.topic).set(1)
                 log.critical("reader_stopped", topic=self.topic, bugs=len(self._bugs))
-            except Exception:
+            except Exception as fault:
+                self._unreadable += isinstance(fault, unreadable.FAULTS)
                 # A loop that ended here would read nothing for ever after, and nobody would see it.
                 COUNTERS.bugs.labels(f"reader {self.topic}").inc()
                 log.exception("reader_failed", topic=self.topic)
                 await asyncio.sleep(0.5)
-            finally:
-                with suppress(KafkaError, OSError):
-                    await self._consumer.stop()
 
     async def _read(self) -> None:
+        if self._unreadable >= TRIES:
+            self._unreadable = 0
+            async with self._busy:
+                for partition in self._consumer.assignment():
+                    await self._step_over_in(partition)
         while True:
             patience_ms = 250 if self._applied else 500
             batches = await self._consumer.getmany(timeout_ms=patience_ms, max_records=MAX_RECORDS)
@@ -147,6 +176,26 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             if own:
                 await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_SECONDS))
                 self._consumer.resume(*self._consumer.paused())
+
+    async def _step_over_in(self, partition: Any) -> None:
+        """Take what can be read of it up to the first place that cannot, and go on behind that.
+
+        The events in between are not in the inbox: their publishers' receipt checks send them again.
+        """
+        found = await unreadable.read_carefully(self._kafka, partition, await self._consumer.position(partition))
+        for first in range(0, len(found.records), MAX_RECORDS):
+            await self._apply(found.records[first : first + MAX_RECORDS])
+        if found.end < 0:
+            return
+        where = f"{partition.topic}/{partition.partition}/{found.start}"
+        hole = Event(where, "/lgsp/poison", "vn.lgsp.poison.v1", where, clock.now(), {"up_to": found.end - 1})
+        async with self._database.transaction() as tx:
+            if await inbox.first_time(tx, [hole]):
+                await inbox.park(tx, self.topic, [Park(hole, "the broker cannot hand it over whole", "poison")])
+        COUNTERS.events_parked.labels(self.topic, "poison").inc()
+        log.error("records_unreadable", topic=self.topic, first=where, up_to=found.end - 1)
+        self._consumer.seek(partition, found.end)
+        self._applied[partition] = found.end
 
     async def _take(self, batches: Mapping[Any, Sequence[Any]]) -> None:
         """Apply what came at once, and note how far that is."""
@@ -212,7 +261,19 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         log.error("event_failed", topic=self.topic, offset=record.offset, exc_info=fault)
         self._count_bug()
         reason = f"{type(fault).__name__}"
+        try:
+            await self._park_as_ours(record, reason)
+        except Exception as second:
+            if _is_deadlock(second) or (isinstance(second, HubError) and second.retryable):
+                raise
+            # It cannot be kept as it is either. What stands in its place can always be: nothing blocks a partition.
+            log.error("event_cannot_be_kept", topic=self.topic, offset=record.offset, exc_info=second)
+            husk = Park(_husk(record), f"{reason}; it cannot be kept: {type(second).__name__}", "hub")
+            async with self._database.transaction() as tx:
+                if await inbox.first_time(tx, [husk.event]):
+                    await inbox.park(tx, self.topic, [husk])
 
+    async def _park_as_ours(self, record: Any, reason: str) -> None:
         async def refuse(_tx: Transaction, batch: Sequence[Event]) -> Sequence[Park]:
             return [Park(event, reason, "hub") for event in batch]
 
@@ -242,10 +303,11 @@ def _decode(records: Sequence[Any]) -> tuple[list[Event], list[Park]]:
     batch: list[Event] = []
     poison: list[Park] = []
     for record in records:
-        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
         try:
-            published_at = events.moment_of(record.timestamp)
-            batch.append(events.decode(record.value or b"", headers, published_at))
+            if len(record.value or b"") > _LARGEST_BYTES:
+                raise MalformedEvent("it is larger than any event")
+            headers = {_text(name): _text(value) for name, value in record.headers}
+            batch.append(events.decode(record.value or b"", headers, _moment(record)))
         except MalformedEvent as fault:
             poison.append(Park(_husk(record), f"not an event: {fault.internal or fault.message}", "poison"))
     return batch, poison
@@ -253,8 +315,21 @@ def _decode(records: Sequence[Any]) -> tuple[list[Event], list[Park]]:
 
 def _husk(record: Any) -> Event:
     """Something to park in the place of bytes that are no event, named by where they stand."""
-    key = (record.key or b"").decode("utf-8", "replace").replace("\x00", "")
     where = f"{record.topic}/{record.partition}/{record.offset}"
-    text = (record.value or b"")[:4096].decode("utf-8", "replace").replace("\x00", "\ufffd")
-    moment = events.moment_of(record.timestamp)
-    return Event(where, "/lgsp/poison", "vn.lgsp.poison.v1", key or where, moment, {"text": text})
+    key = _text(record.key)[:_LONGEST_KEY] or where
+    text = _text((record.value or b"")[:4096])
+    return Event(where, "/lgsp/poison", "vn.lgsp.poison.v1", key, _moment(record), {"text": text})
+
+
+def _moment(record: Any) -> datetime:
+    """When it was published, if the timestamp is one at all."""
+    try:
+        return events.moment_of(record.timestamp)
+    except (OverflowError, ValueError, OSError):
+        return clock.now()
+
+
+def _text(value: bytes | str | None) -> str:
+    """As much of it as PostgreSQL can keep."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
+    return text.replace("\x00", "\ufffd")

@@ -6,8 +6,8 @@ outbox_published  those that are, by day, kept 35 days           read by the rec
 receipt           how far each reader has confirmed (publisher)
 inbox             (source, id) of every event taken in           kept for ever: an effect happens once
 parked            events that wait or failed, per reader and key in order; parked_head is what both sides lock
-idempotency       first answers of POSTs, per client and key     swept after days
-exchange_kept     exchanges that had an effect here              compared with the gateway's log, swept after days
+idempotency       first answers of POSTs, per client and key     swept after 3 days (`retention`)
+exchange_kept     exchanges that had an effect here              compared with the gateway's log, swept after 35 days
 exchange_effect   a view: those and the tables that keep the exchange themselves
 ```
 The API works as `<service>_api`, which sees only rows of the agencies in `hub.agencies`; relay, readers and

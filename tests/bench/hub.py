@@ -52,6 +52,12 @@ class Hub:
         answer.raise_for_status()
         return answer.json()
 
+    async def portal(self, fault: dict[str, Any]) -> None:
+        """How the sandbox's portal behaves from now on."""
+        async with httpx2.AsyncClient() as session:
+            answer = await session.post(f"{self.stack['sandbox']}/_sandbox/faults", json={"system": "portal", **fault})
+        answer.raise_for_status()
+
     async def load(self, client: str, mode: str, *, service: str = "gateway", **order: Any) -> dict[str, Any]:
         """Runs the load process against the gateway, or a service directly. Raises when anything was refused."""
         place = urlsplit(self.stack["services"][service])

@@ -3,10 +3,10 @@
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,41 +16,101 @@ from deploy.local.ports import a_free_port
 from tests.chaos.hub import Hub, until
 
 FIRES_SECONDS = 60.0
+SEEN_SECONDS = 0.3
+"""The supervisor looks ten times a second."""
+
+
+Deaths = Sequence[tuple[str, int]]
+"""Crash points, and at which passage of each; one after the other, each in the process that follows."""
 
 
 @asynccontextmanager
-async def armed(hub: Hub, points: Mapping[str, tuple[str, int]]) -> AsyncIterator[None]:
-    """Each of these services kills itself once, at its crash point's n-th passage; the block ends when all have."""
-    victims = {service: hub.process(service) for service in points}
-    for service, (point, passage) in points.items():
-        # Started again by us: the supervisor's pause grows with every death, as for a program that is ill.
-        hub.layout.held(service).touch()
-        await hub.order(service, f"{point}:{passage}")
-    watching = [asyncio.create_task(_start_when_dead(hub, service, victim)) for service, victim in victims.items()]
+async def armed(hub: Hub, deaths: Mapping[str, Deaths]) -> AsyncIterator[None]:
+    """Each of these services kills itself where it is told to, again and again; the block ends when all have."""
+    all_doomed = [_Doomed(hub, service, list(points)) for service, points in deaths.items()]
+    meeting: list[asyncio.Task[None]] = []
     try:
+        for doomed in all_doomed:
+            await doomed.order()
+        meeting = [asyncio.create_task(doomed.meet()) for doomed in all_doomed]
         yield
-        for service, (point, passage) in points.items():
-            why = f"{service} comes to {point} for the {passage}. time"
-            await until(partial(_is_dead, victims[service]), seconds=FIRES_SECONDS, why=why)
+        done, _ = await asyncio.wait(meeting, timeout=FIRES_SECONDS)
+        for task in done:
+            task.result()
+        left = {doomed.service: doomed.points for doomed in all_doomed if doomed.points}
+        assert not left, f"came not to these within {FIRES_SECONDS:.0f} s of the play's end: {left}"
     except BaseException as fault:
-        fault.add_note(f"armed: {points}; dead: {[name for name, victim in victims.items() if _is_dead(victim)]}")
+        fault.add_note(f"armed: {deaths}; left: {[(doomed.service, doomed.points) for doomed in all_doomed]}")
         raise
     finally:
-        for task in watching:
+        for task in meeting:
             task.cancel()
-        for service, victim in victims.items():
-            if not _is_dead(victim):
-                await hub.order(service, "nowhere:1")
-            hub.deaths[service] += _is_dead(victim)
-            hub.layout.held(service).unlink(missing_ok=True)
-        for service in points:
-            await _back(hub, service)
+        await asyncio.gather(*meeting, return_exceptions=True)
+        for doomed in all_doomed:
+            await doomed.spare()
+        for doomed in all_doomed:
+            await _back(hub, doomed.service)
 
 
-async def _start_when_dead(hub: Hub, service: str, victim: psutil.Process) -> None:
-    while not _is_dead(victim):
-        await asyncio.sleep(0.02)
-    hub.layout.held(service).unlink()
+class _Doomed:
+    """A service with the crash points it has still to come to.
+
+    It is held and let go by us: the supervisor's pause grows with every death, as for a program that is ill.
+    """
+
+    def __init__(self, hub: Hub, service: str, points: list[tuple[str, int]]) -> None:
+        self.service, self.points = service, points
+        self._hub = hub
+        self._victim = hub.process(service)
+
+    async def order(self) -> None:
+        """It knows where to die first."""
+        self._hub.layout.held(self.service).touch()
+        await self._hub.order(self.service, self._next())
+
+    async def meet(self) -> None:
+        """Until it has died everywhere."""
+        while self.points:
+            while not _is_dead(self._victim):
+                await asyncio.sleep(0.02)
+            self._died()
+            if self.points:  # taken as it starts: what it passes first may be the last of its kind
+                self._order_file().write_text(self._next())
+            await _let_go(self._hub, self.service)
+            if self.points:
+                await until(self._has_followed, seconds=60, why=f"{self.service} is started again")
+                self._victim = self._hub.process(self.service)
+                self._hub.layout.held(self.service).touch()
+
+    async def spare(self) -> None:
+        """It comes to no crash point any more, whether it has met all or not."""
+        if self.points and _is_dead(self._victim):
+            self._died()
+        elif self.points and not self._order_file().exists():
+            await self._hub.order(self.service, "nowhere:1")
+        self._order_file().unlink(missing_ok=True)
+        self._hub.layout.held(self.service).unlink(missing_ok=True)
+
+    def _died(self) -> None:
+        self._hub.deaths[self.service] += 1
+        del self.points[0]
+
+    def _next(self) -> str:
+        point, passage = self.points[0]
+        return f"{point}:{passage}"
+
+    def _order_file(self) -> Path:
+        return self._hub.orders / self.service
+
+    def _has_followed(self) -> bool:
+        running = self._hub.running(self.service)
+        return running is not None and running.pid != self._victim.pid
+
+
+async def _let_go(hub: Hub, service: str) -> None:
+    """The supervisor may start it again; it has to have seen the death first, or it takes its own time."""
+    await asyncio.sleep(SEEN_SECONDS)
+    hub.layout.held(service).unlink(missing_ok=True)
 
 
 def _is_dead(victim: psutil.Process) -> bool:
@@ -71,7 +131,7 @@ async def killed(hub: Hub, service: str) -> AsyncIterator[None]:
         yield
     finally:
         await until(lambda: _is_dead(victim), seconds=10, why=f"{service} dies")
-        hub.layout.held(service).unlink()
+        await _let_go(hub, service)
         await _back(hub, service)
 
 
@@ -106,23 +166,32 @@ async def down(hub: Hub, name: str, how: signal.Signals | None = None) -> AsyncI
 
 
 @asynccontextmanager
-async def a_second(hub: Hub, service: str) -> AsyncIterator[psutil.Process]:
-    """Another copy of a service joins, and leaves in good order."""
+async def copies(hub: Hub, *services: str) -> AsyncIterator[list[psutil.Process]]:
+    """Another copy of each service joins, and leaves in good order."""
+    started = [_another(hub, service) for service in services]
+    try:
+        async with asyncio.timeout(60):
+            for service, (child, url) in zip(services, started, strict=True):
+                while not await health.is_ready(url):
+                    assert child.poll() is None, f"the second {service} ended with {child.poll()}"
+                    await asyncio.sleep(0.05)
+        yield [psutil.Process(child.pid) for child, _ in started]
+    finally:
+        for child, _ in started:
+            child.terminate()
+        for child, _ in started:
+            await asyncio.to_thread(child.wait)
+        await hub.ready()
+
+
+def _another(hub: Hub, service: str) -> tuple[subprocess.Popen[bytes], str]:
+    """The second copy's process, and where it will answer."""
     first = hub.process(service)
     port = a_free_port()
     environment = first.environ() | {"HUB_PORT": str(port)}
     with hub.layout.log(f"{service}-second").open("ab") as log:
-        second = subprocess.Popen(first.cmdline(), cwd=first.cwd(), env=environment, stdout=log, stderr=log)
-    try:
-        async with asyncio.timeout(60):
-            while not await health.is_ready(f"http://127.0.0.1:{port}"):
-                assert second.poll() is None, f"the second {service} ended with {second.poll()}"
-                await asyncio.sleep(0.05)
-        yield psutil.Process(second.pid)
-    finally:
-        second.terminate()
-        await asyncio.to_thread(second.wait)
-        await hub.ready()
+        child = subprocess.Popen(first.cmdline(), cwd=first.cwd(), env=environment, stdout=log, stderr=log)
+    return child, f"http://127.0.0.1:{port}"
 
 
 @dataclass(slots=True)

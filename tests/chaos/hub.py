@@ -29,18 +29,18 @@ _SETTINGS = (
     *(f"{service}:HUB_KAFKA_SESSION_SECONDS=3" for service in SERVICES),
     "gateway:HUB_RECOVER_AFTER_SECONDS=3",
     "gateway:HUB_RECOVER_EVERY_SECONDS=1",
-    "citizen-db-adapter:HUB_REGISTER_DEADLINE_SECONDS=2",
+    "citizen-db-adapter:HUB_REGISTER_DEADLINE_SECONDS=1",
     "citizen-db-adapter:HUB_REGISTER_BREAKER_OPEN_SECONDS=1",
     "citizen-db-adapter:HUB_ASK_LEASE_SECONDS=3",
     "citizen-db-adapter:HUB_ASK_LONGEST_RETRY_SECONDS=1",
-    "payment:HUB_PLATFORM_DEADLINE_SECONDS=2",
+    "payment:HUB_PLATFORM_DEADLINE_SECONDS=1",
     "payment:HUB_PLATFORM_BREAKER_OPEN_SECONDS=1",
     "payment:HUB_INIT_LEASE_SECONDS=3",
     "payment:HUB_INIT_LONGEST_RETRY_SECONDS=1",
     "payment:HUB_QUERY_AFTER_SECONDS=3",
     "payment:HUB_QUERY_EVERY_SECONDS=1",
     "payment:HUB_QUERY_LONGEST_SECONDS=3",
-    "sync-national:HUB_PORTAL_TIMEOUT_SECONDS=1.5",
+    "sync-national:HUB_PORTAL_TIMEOUT_SECONDS=1",
     "sync-national:HUB_PORTAL_BREAKER_OPEN_SECONDS=1",
     "sync-national:HUB_SYNC_LEASE_SECONDS=3",
     "sync-national:HUB_SYNC_FIRST_RETRY_SECONDS=0.2",
@@ -149,7 +149,7 @@ class Hub:
             assert answer.status_code == 200, answer.text
 
 
-async def until(what: Callable[[], bool], *, seconds: float, why: str) -> None:
+async def until(what: Callable[[], object], *, seconds: float, why: str) -> None:
     """Waits for something to become true."""
     try:
         async with asyncio.timeout(seconds):

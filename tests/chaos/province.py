@@ -9,7 +9,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -68,6 +68,8 @@ class Province:
     operator: HubClient
     sandbox: Http
     history: History
+    found: dict[str, str] = field(default_factory=dict)
+    """Promise → what was counted for it, at the last look."""
 
     async def play(self) -> None:
         """From the first filing to the last result; what is in the way of it is waited for."""
@@ -102,6 +104,7 @@ class Province:
             refused=level.refused,
             with_log=False,
         )
+        self.found = {promise.name: promise.found for promise in checked.promises}
         broken = [
             f"{promise.name}: {promise.found}"
             for promise in checked.promises
@@ -127,7 +130,9 @@ async def a_province(hub: Hub, folder: Path, size: Size = SMALL) -> AsyncIterato
     """A new one, its catalogue and clients registered; its history stands in `folder`."""
     number = next(_NUMBERS)
     code = f"{'ABCDEFG'[number // 90]}{10 + number % 90}"
-    plan = _lean(planning.make(plan_tables.read(size.tables), code, size.period, size.scale, seed=number))
+    tables = plan_tables.read(size.tables)
+    # Not here: a large plan takes a while, and whoever measures shares this loop.
+    plan = _lean(await asyncio.to_thread(planning.make, tables, code, size.period, size.scale, seed=number))
     known = replay_registration.read_credentials(hub.folder / "clients.json")
     history = History(folder / f"history-{code}.jsonl")
     timeout = aiohttp.ClientTimeout(total=size.timeout_seconds, sock_connect=2)

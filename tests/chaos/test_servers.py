@@ -3,6 +3,7 @@
 import asyncio
 import signal
 
+import asyncpg
 import pytest
 
 from tests.chaos.faults import down
@@ -11,15 +12,32 @@ from tests.chaos.province import DOSSIERS, Province
 
 pytestmark = pytest.mark.timeout(240)
 
+DRAINED_SECONDS = 60.0
+
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 async def test_intake_goes_on_without_the_broker(hub: Hub, province: Province, how: signal.Signals) -> None:
-    """Row 4: everything is taken in while Kafka is away, and completes by itself once it is back."""
+    """Row 4: everything is taken in while Kafka is away, visibly, and leaves the outbox soon after it is back."""
     async with down(hub, "kafka", how):
         playing = asyncio.create_task(province.play())
         await until(lambda: len(province.history.codes) == DOSSIERS, seconds=30, why="all are filed without Kafka")
+        async with asyncio.timeout(30):
+            while not await hub.metric(hub.urls["dossier"], "hub_outbox_waiting"):
+                await asyncio.sleep(0.1)
+        filed = await _outbox(hub, "SELECT max(id) FROM outbox")
+    async with asyncio.timeout(DRAINED_SECONDS):
+        while await _outbox(hub, "SELECT count(*) FROM outbox WHERE id <= $1", filed):
+            await asyncio.sleep(0.1)
     await playing
     await province.keeps_every_promise()
+
+
+async def _outbox(hub: Hub, query: str, *values: int) -> int:
+    connection = await asyncpg.connect(hub.described.postgres["dossier"])
+    try:
+        return int(await connection.fetchval(query, *values))
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize("how", [signal.SIGQUIT, pytest.param(signal.SIGINT, marks=pytest.mark.long)])

@@ -53,6 +53,10 @@ def test_no_schema_is_left_over() -> None:
     assert {path.stem for path in folder.glob("*.json")} == used
 
 
+def test_every_topic_of_our_own_says_whose_version_its_sequence_is() -> None:
+    assert [name for name, contract in contracts.topics().items() if contract["sequence"] is None] == ["lgsp.ministry"]
+
+
 async def test_the_asyncapi_document_resolves() -> None:
     document = await asyncio.to_thread(contracts.asyncapi)
     for channel in document["channels"].values():

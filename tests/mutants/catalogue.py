@@ -11,7 +11,9 @@ _EXCHANGE_LOG = "tests/service/gateway/test_exchange_log.py"
 _IDEMPOTENCY = "tests/service/shared/test_idempotency.py"
 _INTAKE = "tests/service/dossier/test_intake.py"
 _LIFE = "tests/service/dossier/test_life.py"
+_LOST = "tests/service/shared/test_lost_records.py"
 _MESSAGING = "tests/service/shared/test_messaging.py"
+_POISON = "tests/service/shared/test_poison.py"
 _WIRE = "tests/unit/payment/test_platform_wire.py"
 
 MESSAGING = (
@@ -50,6 +52,30 @@ MESSAGING = (
         "shared/shared/receipts.py",
         (("                    await tx.execute(_AGAIN, topic=topic, source=source, ids=ids)\n", ""),),
         ("tests/service/shared/test_receipts.py::test_what_a_reader_never_saw_is_published_again",),
+    ),
+    Mutant(
+        "a reader that is away ends the round of the receipt check",
+        "shared/shared/receipts.py",
+        (("                faults.append(fault)\n", "                raise\n"),),
+        ("tests/service/shared/test_receipts.py::test_a_reader_that_is_away_keeps_nothing_from_the_others",),
+    ),
+    Mutant(
+        "what cannot be published cannot be parked either",
+        "shared/shared/inbox.py",
+        (("[events.written(park.event).decode() for park", "[events.encode(park.event).decode() for park"),),
+        (f"{_POISON}::test_an_event_that_has_become_larger_than_it_came_is_parked_all_the_same",),
+    ),
+    Mutant(
+        "nobody looks where a partition cannot be read",
+        "shared/shared/reader.py",
+        (("        if self._unreadable >= TRIES:\n", "        if self._unreadable < 0:\n"),),
+        (f"{_LOST}::test_a_batch_that_the_broker_s_disk_has_damaged_is_stepped_over_and_comes_again",),
+    ),
+    Mutant(
+        "NUL passes the reader of events",
+        "shared/shared/events.py",
+        (("            strict_json.loads(value)\n", "            pass\n"),),
+        (f"{_POISON}::test_every_kind_of_poison_is_parked_with_its_reason_and_what_follows_it_passes",),
     ),
 )
 

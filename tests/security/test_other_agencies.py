@@ -202,3 +202,17 @@ def test_a_ministry_moves_no_dossier_beyond_its_agencies(hub: Hub, world: World)
     eventually(lambda: hub.parked("dossier", event["id"]), why="the event parked as the partner's")
     assert hub.parked("dossier", event["id"])[0]["owner"] == "partner"
     assert hub.call("GET", f"/v1/dossiers/{theirs.dossier}", theirs.token).json() == seen
+
+
+def test_a_key_used_on_one_route_is_no_answer_on_another(hub: Hub, world: World) -> None:
+    """Also without bodies: a release under the key of the hold before it must release."""
+    operator, key = hub.token("operator", name="keys"), {"idempotency-key": f"one-{world.ours.dossier}"}
+    assert hub.call("POST", "/v1/sync/hold", operator, headers=key).status_code == 200
+    paths = [each.replace("{code}", world.ours.dossier).partition(" ")[2] for each in RULES if each.startswith("POST")]
+    for path in paths:
+        if path.startswith("/v1/") and path != "/v1/sync/hold":
+            answer = hub.call("POST", path, operator, headers=key)
+            assert "idempotency-replayed" not in answer.headers, path
+    assert hub.call("POST", "/v1/sync/release", operator).status_code == 200
+    (destination,) = hub.call("GET", "/v1/sync/status", operator).json()["destinations"]
+    assert destination["hold"] is None

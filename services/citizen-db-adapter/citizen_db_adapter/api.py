@@ -15,7 +15,6 @@ from citizen_db_adapter.bodies import (
     VerifyBody,
 )
 from citizen_db_adapter.citizen import DossierUnknown, Outcome, PurposeNotPermitted, VerificationUnknown
-from citizen_db_adapter.dossiers import Dossiers
 from citizen_db_adapter.evidence import Sealer
 from citizen_db_adapter.register import Register
 from citizen_db_adapter.store import Conclusion, Question
@@ -23,6 +22,7 @@ from citizen_db_adapter.verifying import Request as Asking
 from shared import clock, exchanges, idempotency, web
 from shared.auth import Caller
 from shared.db import Database, Transaction
+from shared.dossiers import Dossiers
 from shared.errors import TooManyRequests, Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from shared.events import new_id
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress, Stored
@@ -77,7 +77,7 @@ async def verify(
     dossier = await _dossier(desk, body.dossier_code, caller)
     person = verifying.person_named(body.personal_id, body.full_name, body.date_of_birth)
     asked = Asking(person, body.purpose, body.legal_basis, body.dossier_code, body.officer, caller.client_id)
-    digest = idempotency.digest(await request.body())
+    digest = idempotency.digest_of("POST", "/v1/citizens/verify", await request.body())
     database: Database = request.app.state.api_database
     async with database.transaction(caller.agencies) as tx:
         stored = await idempotency.claim(tx, caller.client_id, key, digest) if key is not None else None

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 from citizen_db_adapter import store, verifying
 from citizen_db_adapter.citizen import Person
-from citizen_db_adapter.dossiers import MOST_CODES, Dossiers
 from citizen_db_adapter.evidence import Sealer
 from citizen_db_adapter.register import Register
 from citizen_db_adapter.store import Conclusion, Question
 from shared.db import Database
+from shared.dossiers import MOST_CODES, Dossiers
 from shared.errors import Upstream
 from shared.telemetry import log
 

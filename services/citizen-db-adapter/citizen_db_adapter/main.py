@@ -8,12 +8,12 @@ from fastapi import FastAPI
 
 from citizen_db_adapter import api, consumers, verifying
 from citizen_db_adapter.asking import Asking, Pace
-from citizen_db_adapter.dossiers import Dossiers
 from citizen_db_adapter.evidence import Sealer
 from citizen_db_adapter.register import LARGEST_ANSWER_BYTES, LOOKUP_FIELDS, Credentials, Register
 from citizen_db_adapter.settings import Settings
 from shared import exchanges
 from shared.auth import JwksSource
+from shared.dossiers import Dossiers
 from shared.http import Breaker, Peer
 from shared.service import Runtime, create
 
@@ -71,7 +71,7 @@ def _dossiers(runtime: Runtime, settings: Settings) -> Dossiers:
         raise ValueError("HUB_SERVICE_KEY_FILE is needed: dossiers are read with a token of this service")
     peer = Peer("dossier", settings.dossier_url, deadline_seconds=10.0)
     runtime.close_at_end(peer)
-    return Dossiers(peer, runtime.token)
+    return Dossiers(peer, runtime.token.header, "identity")
 
 
 def _pace(settings: Settings) -> Pace:

@@ -27,6 +27,8 @@ from shared.events import Event, new_event, new_id
 
 TOPIC = "lgsp.identity"
 SOURCE = "/lgsp/citizen-db-adapter"
+# Versions of a verification, `sequence` of its events: it is announced as waiting at most once, then it has an outcome.
+_ANNOUNCED, _CONCLUDED = 1, 2
 # A request that is asked at once holds its question this long; afterwards the worker takes it.
 REQUEST_LEASE_SECONDS = 30.0
 
@@ -198,6 +200,7 @@ async def announce_pending(tx: Transaction, *, after_seconds: float, most: int =
                 "verification_id": row["id"],
                 "waiting_since": row["recorded_at"],
             },
+            _ANNOUNCED,
         )
         for row in rows
     ]
@@ -288,4 +291,5 @@ def _verified(conclusion: Conclusion) -> Event:
             "mismatched_fields": list(finding.mismatched_fields),
             "checked_at": conclusion.checked_at,
         },
+        _CONCLUDED,
     )

@@ -33,7 +33,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
 
     @asynccontextmanager
     async def opening(app: FastAPI) -> AsyncIterator[None]:
-        runtime = Runtime(NAME, settings, jwks=jwks)
+        runtime = Runtime(NAME, settings, jwks=jwks, reports=True)
         if runtime.token is None:
             raise NoServiceKey
         for topic, handler in consumers.TOPICS.items():

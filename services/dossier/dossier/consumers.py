@@ -17,7 +17,7 @@ from dossier.refusal import ChargeOpen, IdentityPending, TransitionNotAllowed
 from shared import inbox
 from shared.db import Transaction
 from shared.errors import InvalidRequest, Owner
-from shared.events import Event
+from shared.events import Cause, Event
 from shared.inbox import Park
 
 IDENTITY, PAYMENT, MINISTRY = "lgsp.identity", "lgsp.payment", "lgsp.ministry"
@@ -59,8 +59,8 @@ class Consumers:
                 parks.append(_parked(event, "agency_not_permitted", "partner"))
             else:
                 client = event.headers.get("hub-client", "")
-                exchange = event.headers.get("hub-exchange-id")
-                wanted.append((event, Wanted(dossier.code, command, client, exchange)))
+                cause = Cause(event.headers.get("hub-exchange-id"), event.headers.get("traceparent") or None)
+                wanted.append((event, Wanted(dossier.code, command, client, cause)))
         results = await handling.act(tx, [it for _, it in wanted], self._procedures, dossiers)
         for (event, it), result in zip(wanted, results, strict=True):
             if isinstance(result, Refused) and not _is_past(it, result):
@@ -69,7 +69,7 @@ class Consumers:
 
     async def _fold(self, tx: Transaction, batch: Sequence[Event], topic: str, read: Reading) -> list[Park]:
         parks: list[Park] = []
-        facts: dict[str, Fold] = {}
+        facts: dict[str, tuple[Fold, Cause]] = {}
         events: dict[str, Event] = {}
         for event in batch:
             try:
@@ -79,7 +79,8 @@ class Consumers:
                 continue
             if fold is not None:
                 code = inbox.key_of(event)
-                facts[code], events[code] = fold, event
+                # The exchange itself had its effect elsewhere; what follows from it goes on in its trace.
+                facts[code], events[code] = (fold, Cause(None, event.traceparent)), event
         unknown = await handling.fold(tx, facts, topic)
         parks += [_parked(events[code], "unknown_dossier", "hub") for code in sorted(unknown)]
         await inbox.resume(tx, MINISTRY, sorted(facts), self.ministry)

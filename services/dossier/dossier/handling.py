@@ -18,6 +18,7 @@ from dossier.store import Change
 from shared import clock
 from shared.db import Transaction
 from shared.errors import HubError, NotFound
+from shared.events import Cause
 
 Fold = Callable[[Dossier], list[Step]]
 """A fact waiting for its dossier."""
@@ -30,7 +31,7 @@ class Wanted:
     code: str
     command: Command
     client_id: str
-    exchange_id: str | None
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +121,18 @@ def step(it: Wanted, procedures: Procedures, dossiers: dict[str, Dossier]) -> St
 
 async def save(tx: Transaction, taken: Sequence[tuple[Wanted, Step]]) -> None:
     """Write the steps, all at once."""
-    await store.save(tx, [Change(step_, it.client_id, it.exchange_id) for it, step_ in taken], clock.now())
+    await store.save(tx, [Change(step_, it.client_id, it.cause) for it, step_ in taken], clock.now())
 
 
-async def fold(tx: Transaction, facts: Mapping[str, Fold], origin: str) -> set[str]:
+async def fold(tx: Transaction, facts: Mapping[str, tuple[Fold, Cause]], origin: str) -> set[str]:
     """Fold one fact into each of these dossiers; the codes of those that do not exist.
 
     `origin` (the topic) stands in the history where a person's client would.
     """
     dossiers = await store.lock(tx, sorted(facts))
-    changes = [Change(step, origin, None) for code, dossier in dossiers.items() for step in facts[code](dossier)]
+    changes: list[Change] = []
+    for code, dossier in dossiers.items():
+        fact, cause = facts[code]
+        changes += [Change(step, origin, cause) for step in fact(dossier)]
     await store.save(tx, changes, clock.now())
     return set(facts) - set(dossiers)

@@ -1,8 +1,8 @@
 """Intake, single and in batches: idempotent, each dossier durable before its answer leaves.
 
-A single dossier is one transaction with one statement. In a batch each group of 500 lines is one transaction; a
-line that a rule refuses is left out of its group, and only a database error (someone took a key or a reference
-in between) repeats the group line by line.
+Single dossiers share a statement with those that come at the same time (`singles`). In a batch each group of 500
+lines is one transaction; a line that a rule refuses is left out of its group, and only a database error (someone took
+a key or a reference in between) repeats the group line by line.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from dossier.cataloguing import Catalogue
 from dossier.intake_store import Line
 from dossier.numbering import Numbers
 from dossier.refusal import ExternalReferenceTaken
+from dossier.singles import Singles
 from dossier.submitting import Draft, PersonHash, Sender
 from shared import clock, idempotency, strict_json
 from shared.auth import Caller
@@ -26,6 +27,7 @@ from shared.crashpoint import crashpoint
 from shared.db import Database
 from shared.direct import Direct
 from shared.errors import HubError
+from shared.events import Cause
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress, Stored
 from shared.telemetry import log
 
@@ -54,17 +56,19 @@ class Intake:
         self,
         database: Database,
         direct: Direct,
+        singles: Singles,
         catalogue: Catalogue,
         numbers: Numbers,
         person_hash: PersonHash,
     ) -> None:
         self._database = database
         self._direct = direct
+        self._singles = singles
         self._catalogue = catalogue
         self._numbers = numbers
         self._person_hash = person_hash
 
-    async def one(self, body: bytes, caller: Caller, key: str | None, exchange_id: str | None) -> Stored:
+    async def one(self, body: bytes, caller: Caller, key: str | None, cause: Cause) -> Stored:
         """Store one dossier; the answer, or the first answer under the same key (then `Idempotency-Replayed`)."""
         sha = None if key is None else idempotency.digest(b"POST /v1/dossiers\n" + body)
         filing = parse(Filing, body)
@@ -72,9 +76,10 @@ class Intake:
         try:
             draft = await submitting.check_afresh(filing, caller, self._catalogue, clock.now(), self._database)
             number = (await self._numbers.draw({draft.day: 1}))[draft.day][0]
-            sender = Sender(caller, exchange_id, key, sha)
+            sender = Sender(caller, cause, key, sha)
             line = submitting.line(draft, number, sender, self._person_hash, in_batch=False)
-            await self._insert([line], caller)
+            await self._singles.insert(caller.agencies, line)
+            crashpoint("intake.after_commit")
         except (HubError, _TAKEN, _LOCKED) as refusal:
             return await self._first_answer(filing, caller, key, sha, refusal)
         return Stored(201, line.answer.encode(), {"location": submitting.location(line.dossier.code)})
@@ -104,7 +109,7 @@ class Intake:
             raise RequestInProgress(retry_after_seconds=1)
         raise refusal
 
-    async def batch(self, lines: Sequence[bytes], caller: Caller, exchange_id: str | None) -> list[Answer]:
+    async def batch(self, lines: Sequence[bytes], caller: Caller, cause: Cause) -> list[Answer]:
         """One answer per line, in order. Two groups at a time: one is decoded while PostgreSQL stores the other."""
         answers: dict[int, Answer] = {}
         waiting = ndjson.groups(len(lines))
@@ -112,24 +117,24 @@ class Intake:
         async def take_groups() -> None:
             for group in waiting:
                 entries = [_entry(index, lines[index]) for index in group]
-                await self._group(entries, caller, exchange_id)
+                await self._group(entries, caller, cause)
                 answers.update((entry.index, _answer(entry)) for entry in entries)
                 await asyncio.sleep(0)  # decoding holds the loop for some 10 ms: others come first now
 
         await asyncio.gather(take_groups(), take_groups())
         return [answers[index] for index in range(len(lines))]
 
-    async def _group(self, entries: Sequence[_Entry], caller: Caller, exchange_id: str | None) -> None:
+    async def _group(self, entries: Sequence[_Entry], caller: Caller, cause: Cause) -> None:
         """Lines in one transaction. A refused line leaves its key to the next one that carries it."""
         while entries:
-            await self._round(entries, caller, exchange_id)
+            await self._round(entries, caller, cause)
             entries = [entry for entry in entries if _is_first_now(entry)]
             for entry in entries:
                 entry.same_as = None
 
-    async def _round(self, entries: Sequence[_Entry], caller: Caller, exchange_id: str | None) -> None:
+    async def _round(self, entries: Sequence[_Entry], caller: Caller, cause: Cause) -> None:
         try:
-            await self._together(entries, caller, exchange_id)
+            await self._together(entries, caller, cause)
         except (asyncpg.PostgresError, HubError) as fault:
             if isinstance(fault, HubError):
                 # The database is away: said per line, earlier groups have passed.
@@ -137,12 +142,12 @@ class Intake:
                 return
             for entry in entries:
                 if entry.answer is None and entry.same_as is None:
-                    await self._alone(entry, caller, exchange_id)
+                    await self._alone(entry, caller, cause)
 
-    async def _alone(self, entry: _Entry, caller: Caller, exchange_id: str | None) -> None:
+    async def _alone(self, entry: _Entry, caller: Caller, cause: Cause) -> None:
         for last in (False, True):  # a second look finds the row that the first one ran into
             try:
-                await self._together([entry], caller, exchange_id)
+                await self._together([entry], caller, cause)
                 return
             except _LOCKED:
                 entry.answer = ndjson.refusal(RequestInProgress(retry_after_seconds=1))
@@ -155,7 +160,7 @@ class Intake:
                 entry.answer = ndjson.refusal(HubError())
                 return
 
-    async def _together(self, entries: Sequence[_Entry], caller: Caller, exchange_id: str | None) -> None:
+    async def _together(self, entries: Sequence[_Entry], caller: Caller, cause: Cause) -> None:
         await self._look_up(entries, caller)
         await self._check(entries, caller)
         drafted = [entry for entry in entries if entry.draft is not None and entry.answer is None]
@@ -166,7 +171,7 @@ class Intake:
         lines = []
         for entry in drafted:
             assert entry.draft is not None
-            sender = Sender(caller, exchange_id, entry.key, entry.sha)
+            sender = Sender(caller, cause, entry.key, entry.sha)
             number = numbers[entry.draft.day].pop(0)
             lines.append(submitting.line(entry.draft, number, sender, self._person_hash, in_batch=True))
         await self._insert(lines, caller)

@@ -44,7 +44,7 @@ async def submit(request: Request) -> Response:
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= idempotency.MAX_KEY_LENGTH:
         raise InvalidRequest(errors=[FieldError("header:Idempotency-Key", "has 1 to 255 characters")])
-    answer = await _intake(request).one(await request.body(), caller, key, web.exchange_id(request))
+    answer = await _intake(request).one(await request.body(), caller, key, web.cause(request))
     return Response(answer.body, answer.status, dict(answer.headers), "application/json")
 
 
@@ -69,4 +69,4 @@ router.add_api_route(
 async def submit_batch(request: Request, caller: Annotated[Caller, web.requires("dossier:write")]) -> Response:
     """File up to 5,000 dossiers, one per line; one answer per line, in order."""
     lines = await ndjson.lines(request)
-    return ndjson.response(await _intake(request).batch(lines, caller, web.exchange_id(request)))
+    return ndjson.response(await _intake(request).batch(lines, caller, web.cause(request)))

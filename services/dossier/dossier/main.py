@@ -12,6 +12,7 @@ from dossier.handling import Procedures
 from dossier.intake import Intake
 from dossier.numbering import Numbers
 from dossier.settings import Settings
+from dossier.singles import Singles
 from dossier.submitting import PersonHash
 from shared import exchanges, service
 from shared.auth import JwksSource
@@ -46,13 +47,18 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         api_url = settings.database_api_url.get_secret_value()
         direct = Direct(api_url, size=settings.intake_lanes, wake=database.wake)
         runtime.close_at_end(direct)
-        app.state.intake = Intake(database, direct, catalogue, Numbers(database), person_hash)
+        singles = Singles(direct)
+        app.state.intake = Intake(database, direct, singles, catalogue, Numbers(database), person_hash)
         folding = Consumers(procedures)
         runtime.read(consumers.IDENTITY, folding.identity)
         runtime.read(consumers.PAYMENT, folding.payment)
         runtime.read(consumers.MINISTRY, folding.ministry)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
+        singles.start()
         async with runtime.running(app):
-            yield
+            try:
+                yield
+            finally:
+                await singles.stop()
 
     return service.create("LGSP Hub: dossiers", ROUTERS, opening)

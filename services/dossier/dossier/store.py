@@ -10,7 +10,7 @@ from dossier.charge import Charge
 from dossier.record import Dossier, Status, Step, Supplement
 from shared import outbox, strict_json
 from shared.db import Reading, Transaction
-from shared.events import new_event
+from shared.events import Cause, new_event
 
 SOURCE = "/lgsp/dossier"
 TOPIC = "lgsp.dossier"
@@ -80,7 +80,7 @@ class Change(NamedTuple):
 
     step: Step
     client_id: str
-    exchange_id: str | None
+    cause: Cause
 
 
 async def lock(tx: Transaction, codes: Sequence[str]) -> dict[str, Dossier]:
@@ -113,6 +113,7 @@ async def save(tx: Transaction, changes: Sequence[Change], recorded_at: datetime
                 change.step.at,
                 view.step_data(change.step, recorded_at),
                 change.step.after.version,
+                traceparent=change.cause.traceparent,
             )
             for change in changes
         ],
@@ -148,7 +149,7 @@ async def _save_transitions(tx: Transaction, changes: Sequence[Change], recorded
         [step.reason for step in steps],
         [None if step.actor is None else _json(step.actor) for step in steps],
         [change.client_id for change in changes],
-        [change.exchange_id for change in changes],
+        [change.cause.exchange_id for change in changes],
         [step.due_before for step in steps],
         [step.after.due_at for step in steps],
         [_transition_detail(step) for step in steps],

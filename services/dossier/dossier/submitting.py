@@ -23,7 +23,7 @@ from shared import clock, events, strict_json
 from shared.auth import Caller
 from shared.db import Database
 from shared.errors import AgencyNotPermitted, FieldError, InsufficientScope, InvalidRequest
-from shared.events import new_event
+from shared.events import Cause, Event, new_event
 
 
 class PersonHash:
@@ -58,7 +58,7 @@ class Sender(NamedTuple):
     """Who filed it, in which exchange, under which key."""
 
     caller: Caller
-    exchange_id: str | None
+    cause: Cause
     key: str | None
     body_sha256: str | None
 
@@ -111,12 +111,11 @@ def line(draft: Draft, number: int, sender: Sender, person_hash: PersonHash, *, 
         identity_outcome="pending" if applicant.personal_id else "not_required",
         has_digitised=digitised,
     )
-    data = view.event_data(dossier, "submit", None, draft.submitted_at, draft.now)
-    event = new_event(SOURCE, "vn.lgsp.dossier.submitted.v1", dossier.code, draft.submitted_at, data, 1)
+    event = _submitted(dossier, draft, sender.cause.traceparent)
     return Line(
         dossier=dossier,
         client_id=sender.caller.client_id,
-        exchange_id=sender.exchange_id,
+        exchange_id=sender.cause.exchange_id,
         external_reference=filing.external_reference,
         recorded_at=draft.now,
         person_hash=person_hash.of(applicant.personal_id),
@@ -132,6 +131,12 @@ def line(draft: Draft, number: int, sender: Sender, person_hash: PersonHash, *, 
         answer=batch_answer(dossier.code) if in_batch else _json(answer(dossier, filing)),
         headers="{}" if in_batch else _json({"location": location(dossier.code)}),
     )
+
+
+def _submitted(dossier: Dossier, draft: Draft, traceparent: str | None) -> Event:
+    data = view.event_data(dossier, "submit", None, draft.submitted_at, draft.now)
+    kind = "vn.lgsp.dossier.submitted.v1"
+    return new_event(SOURCE, kind, dossier.code, draft.submitted_at, data, 1, traceparent=traceparent)
 
 
 def answer(dossier: Dossier, filing: Filing) -> dict[str, object]:

@@ -34,6 +34,7 @@ from shared import clock, idempotency, strict_json, web
 from shared.auth import Caller
 from shared.db import Database, Transaction
 from shared.errors import HubError, NotFound, Overloaded, PayloadTooLarge, PreconditionFailed
+from shared.events import Cause
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.telemetry import log
 
@@ -78,7 +79,7 @@ async def transit_batch(request: Request, caller: Annotated[Caller, web.requires
     lines = await ndjson.lines(request)
     answers: list[dict[str, Any]] = []
     for group in ndjson.groups(len(lines)):
-        parsed = [_line(lines[index], caller, web.exchange_id(request)) for index in group]
+        parsed = [_line(lines[index], caller, web.cause(request)) for index in group]
         asked = [it for it in parsed if isinstance(it, _Asked)]
         done = iter(await _in_groups(request, caller, asked))
         answers += [next(done) if isinstance(it, _Asked) else it for it in parsed]
@@ -101,7 +102,7 @@ async def transit(
     """One action on one dossier; the dossier as it is then."""
     body = await request.body()
     parsed = parse(TransitionBody, body)
-    wanted = Wanted(code, command(parsed, caller, clock.now()), caller.client_id, web.exchange_id(request))
+    wanted = Wanted(code, command(parsed, caller, clock.now()), caller.client_id, web.cause(request))
     sha = None if idempotency_key is None else _sha(code, body)
     database: Database = request.app.state.api_database
     try:
@@ -181,12 +182,12 @@ def _repeated(it: _Asked, sha: str, answer: str) -> _Done | HubError:
     return _Done(first=answer) if it.sha == sha else IdempotencyKeyReused()
 
 
-def _line(line: bytes, caller: Caller, exchange_id: str | None) -> _Asked | dict[str, Any]:
+def _line(line: bytes, caller: Caller, cause: Cause) -> _Asked | dict[str, Any]:
     try:
         parsed = parse(TransitionLine, line)
     except HubError as refusal:
         return ndjson.refusal(refusal)
-    wanted = Wanted(parsed.code, command(parsed, caller, clock.now()), caller.client_id, exchange_id)
+    wanted = Wanted(parsed.code, command(parsed, caller, clock.now()), caller.client_id, cause)
     key = parsed.idempotency_key
     return _Asked(wanted, key, None if key is None else _sha("batch", line))
 

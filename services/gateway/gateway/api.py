@@ -8,13 +8,14 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 from pydantic import ConfigDict
 
-from gateway import cloud_event, receiving, store_exchanges
+from gateway import cloud_event, header, receiving, store_exchanges
 from gateway.api_replaying import IdempotencyKey, once
 from gateway.call import CALL, Call
 from gateway.exchange import agency_of
 from shared import strict_json, web
 from shared.auth import Caller
 from shared.errors import AgencyNotPermitted, FieldError, InvalidRequest, NotFound, PayloadTooLarge
+from shared.events import Cause
 from shared.idempotency import RequestInProgress
 
 router = web.router(tags=["gateway"])
@@ -63,17 +64,20 @@ async def push_events(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Take CloudEvents (structured, binary or batch); a repeated `(source, id)` has no second effect."""
-    body = await request.body()
-    decoded = cloud_event.decode(request.headers.get("content-type", ""), request.scope["headers"], body)
+    headers = request.scope["headers"]
+    decoded = cloud_event.decode(request.headers.get("content-type", ""), headers, await request.body())
     call: Call = request.scope[CALL]
+    cause = Cause(call.exchange_id, header.traced(call.incoming.traceparent))
 
     async def take() -> Response:
-        receipt = await receiving.receive(tx, caller, call.exchange_id, decoded)
+        receipt = await receiving.receive(tx, caller, cause, decoded)
         call.dossier_codes = receipt.dossier_codes
         answer = {"accepted": receipt.accepted, "duplicates": receipt.duplicates, "rejected": receipt.rejected}
         return Response(strict_json.dumps(answer), 202, media_type="application/json")
 
-    return await once(tx, caller, idempotency_key, body, take)
+    # In binary mode the event's own id stands in a header: under one key, another id is another request.
+    attributes = sorted(b"%b: %b\n" % pair for pair in headers if pair[0] == b"content-type" or pair[0][:3] == b"ce-")
+    return await once(tx, request, caller, idempotency_key, take, told_in_headers=b"".join(attributes))
 
 
 class ExchangeAnswer(web.Answer):

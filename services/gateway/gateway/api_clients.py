@@ -97,7 +97,7 @@ async def register(
         location = {"Location": f"/v1/clients/{client.client_id}"}
         return Response(strict_json.dumps(answer), 201, location, "application/json")
 
-    return await once(tx, caller, idempotency_key, await request.body(), act, _without_secret)
+    return await once(tx, request, caller, idempotency_key, act, kept=_without_secret)
 
 
 @router.get("/v1/clients", response_model=ClientPage)
@@ -153,8 +153,7 @@ async def add_secret(
         answer = {"client_id": client_id, "client_secret": secret}
         return Response(strict_json.dumps(answer), 201, media_type="application/json")
 
-    body = request.url.path.encode() + await request.body()
-    return await once(tx, caller, idempotency_key, body, act, _without_secret)
+    return await once(tx, request, caller, idempotency_key, act, kept=_without_secret)
 
 
 @router.post(
@@ -172,8 +171,7 @@ async def approve(
         await _keep(request, tx, caller)
         return Response(strict_json.dumps(_shown(approved)), media_type="application/json")
 
-    body = request.url.path.encode() + await request.body()
-    return await once(tx, caller, idempotency_key, body, act)
+    return await once(tx, request, caller, idempotency_key, act)
 
 
 async def _keep(request: Request, tx: Transaction, caller: Caller) -> None:

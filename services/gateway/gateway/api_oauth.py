@@ -21,7 +21,7 @@ from gateway.signing_in import SignIn, StaleForm, WrongPassword
 from shared import strict_json, web
 from shared.auth import TokenVerifier
 from shared.db import Database, Transaction
-from shared.errors import HubError, TooManyRequests
+from shared.errors import HubError, TooManyRequests, Unauthenticated
 from shared.service import Runtime
 
 _MOST_FIELDS = 50
@@ -53,32 +53,45 @@ class Desk:
 
 
 router = APIRouter(tags=["oauth"])
-_FORM = {"requestBody": {"required": True, "content": {_FORM_TYPE: {"schema": {"type": "object"}}}}}
+
+
+def _form_of(required: str, *others: str) -> dict[str, Any]:
+    """`openapi_extra` of a form with these fields; all of them are text."""
+    names = (required, *others, "client_id", "client_secret", "client_assertion_type", "client_assertion")
+    members = {name: {"type": "string"} for name in names}
+    schema = {"type": "object", "required": [required], "properties": members}
+    return {"requestBody": {"required": True, "content": {_FORM_TYPE: {"schema": schema}}}}
+
+
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"description": "RFC 6749 error", "content": {"application/json": {}}},
     401: {"description": "invalid_client", "content": {"application/json": {}}},
 }
 
 
-@router.post("/oauth/token", openapi_extra=_FORM, responses=_ERRORS)
+@router.post(
+    "/oauth/token",
+    openapi_extra=_form_of("grant_type", "scope", "code", "redirect_uri", "code_verifier"),
+    responses=_ERRORS,
+)
 async def issue(request: Request) -> Response:
     """An access token (RFC 6749 §3.2): client_credentials, or authorization_code with PKCE."""
     return await _served(request, lambda server, form: server.create_token_response(form))
 
 
-@router.post("/oauth/introspect", openapi_extra=_FORM, responses=_ERRORS)
+@router.post("/oauth/introspect", openapi_extra=_form_of("token", "token_type_hint"), responses=_ERRORS)
 async def introspect(request: Request) -> Response:
     """Whether a token holds (RFC 7662)."""
     return await _served(request, lambda server, form: server.create_endpoint_response("introspection", form))
 
 
-@router.post("/oauth/revoke", openapi_extra=_FORM, responses=_ERRORS)
+@router.post("/oauth/revoke", openapi_extra=_form_of("token", "token_type_hint"), responses=_ERRORS)
 async def revoke(request: Request) -> Response:
     """End a token (RFC 7009); known everywhere within seconds."""
     return await _served(request, lambda server, form: server.create_endpoint_response("revocation", form))
 
 
-@router.get("/oauth/revocations", dependencies=[web.requires_internal()])
+@router.get("/oauth/revocations", responses=web.errors(Unauthenticated), dependencies=[web.requires_internal()])
 async def revocations(request: Request) -> Response:
     """What is revoked now, for the services' own copies."""
     runtime: Runtime = request.app.state.runtime

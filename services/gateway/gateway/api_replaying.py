@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Header, Response
+from fastapi import Header, Request, Response
 
 from shared import idempotency
 from shared.auth import Caller
@@ -14,16 +14,22 @@ IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_lengt
 
 async def once(
     tx: Transaction,
+    request: Request,
     caller: Caller,
     key: str | None,
-    body: bytes,
     act: Callable[[], Awaitable[Response]],
+    *,
     kept: Callable[[bytes], bytes] = bytes,
+    told_in_headers: bytes = b"",
 ) -> Response:
-    """The answer of `act`, or the first one. `kept` says what of it is stored (a secret is not)."""
+    """The answer of `act`, or the first one to the same method, path and body (and what headers say of it).
+
+    `kept` says what of the answer is stored (a secret is not).
+    """
     if key is None:
         return await act()
-    stored = await idempotency.claim(tx, caller.client_id, key, idempotency.digest(body))
+    asked = idempotency.digest_of(request.method, request.url.path, told_in_headers + await request.body())
+    stored = await idempotency.claim(tx, caller.client_id, key, asked)
     if stored is not None:
         headers = dict(stored.headers) | {idempotency.REPLAYED: "true"}
         return Response(stored.body, stored.status, headers, "application/json")

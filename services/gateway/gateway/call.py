@@ -38,6 +38,11 @@ class Call:
         self.client_id, self.subject, self.role = caller.client_id, caller.subject, caller.role
 
     @property
+    def who(self) -> str:
+        """Whose share of the places it takes: its client's; what comes without a token shares its route's."""
+        return self.client_id or self.match.route.template
+
+    @property
     def is_streamed(self) -> bool:
         """A batch beyond the ordinary size passes without being held."""
         route, length = self.match.route, self.incoming.content_length

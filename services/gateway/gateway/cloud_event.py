@@ -24,6 +24,10 @@ BATCH = "application/cloudevents-batch+json"
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,40}")
 _REQUIRED = ("id", "source", "type")
 _LONGEST = {"id": 255, "source": 500, "type": 255, "subject": 255}
+_MOST_NAME_BYTES = 2000
+"""Of `source` and `id` together, which make an event unique: an entry of PostgreSQL's index takes 2,704 bytes."""
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""CloudEvents 1.0 §3.1.1; a percent-encoded NUL comes past the JSON decoder, and PostgreSQL keeps none."""
 _JSON = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
 
 
@@ -55,13 +59,17 @@ def decode(content_type: str, headers: Iterable[tuple[bytes, bytes]], body: byte
         return [_judged(event) for event in events]
     if media_type == STRUCTURED:
         return [_judged(strict_json.loads(body))]
-    attributes = {
-        name[3:].decode("ascii", "replace"): unquote(value.decode("utf-8", "replace"))
+    given = [
+        (name[3:].decode("ascii", "replace"), unquote(value.decode("utf-8", "replace")))
         for name, value in headers
         if name.startswith(b"ce-")
-    }
-    if not attributes or not _JSON.fullmatch(media_type):
+    ]
+    if not given or not _JSON.fullmatch(media_type):
         raise UnsupportedEvents
+    attributes = dict(given)
+    if len(attributes) != len(given):
+        # As with duplicate keys: whoever reads the first and whoever reads the last would see two events.
+        return [InvalidRequest("Not a CloudEvent of version 1.0", errors=[FieldError("", "an attribute stands twice")])]
     envelope: dict[str, Any] = {**attributes, "datacontenttype": content_type}
     return [_judged(envelope | ({"data": strict_json.loads(body)} if body else {}))]
 
@@ -93,10 +101,8 @@ def _faults(envelope: Any) -> Iterable[FieldError]:
     if envelope.get("specversion") != "1.0":
         yield FieldError("/specversion", '"1.0"')
     for name, value in envelope.items():
-        if not _ATTRIBUTE.fullmatch(name) and name != "data_base64":
-            yield FieldError("", "attribute names are 1 to 40 lower-case letters and digits")
-        elif name not in ("data", "data_base64") and not isinstance(value, str | int | bool):
-            yield FieldError(f"/{name}", "a string, an integer or a boolean")
+        if fault := _fault(name, value):
+            yield fault
     for name in _REQUIRED:
         if not envelope.get(name):
             yield FieldError(f"/{name}", "is required")
@@ -104,12 +110,27 @@ def _faults(envelope: Any) -> Iterable[FieldError]:
         value = envelope.get(name, "")
         if not isinstance(value, str) or len(value) > longest:
             yield FieldError(f"/{name}", f"a string of at most {longest} characters")
+    if len(f"{envelope.get('source')}{envelope.get('id')}".encode()) > _MOST_NAME_BYTES:
+        yield FieldError("/source", f"with `id` at most {_MOST_NAME_BYTES} bytes of UTF-8")
     if "time" in envelope and not _is_time(envelope["time"]):
         yield FieldError("/time", "an RFC 3339 time with an offset")
     if "data_base64" in envelope or not _JSON.fullmatch(
         str(envelope.get("datacontenttype", "application/json")).split(";")[0]
     ):
         yield FieldError("/datacontenttype", "data is JSON")
+
+
+def _fault(name: str, value: Any) -> FieldError | None:
+    """What is wrong with one attribute as such."""
+    if not _ATTRIBUTE.fullmatch(name) and name != "data_base64":
+        return FieldError("", "attribute names are 1 to 40 lower-case letters and digits")
+    if name in ("data", "data_base64"):
+        return None
+    if not isinstance(value, str | int | bool):
+        return FieldError(f"/{name}", "a string, an integer or a boolean")
+    if isinstance(value, str) and _CONTROL.search(value):
+        return FieldError(f"/{name}", "no control characters")
+    return None
 
 
 def _is_time(value: Any) -> bool:

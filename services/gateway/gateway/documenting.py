@@ -1,12 +1,13 @@
 """One OpenAPI document of everything public: each service's own operations that a route leads to, names kept apart."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.route import PREFIX, ROUTES, Route
 from gateway.upstream import Upstream
-from shared import strict_json
+from shared import problems, strict_json
 from shared.errors import HubError
 from shared.telemetry import log
 
@@ -24,20 +25,32 @@ class Documents:
         self._upstreams = upstreams
         self._issuer = issuer
         self._kept: dict[str, Any] = {}
+        self._written: dict[str, bytes] = {}
         self._until = 0.0
+        self._fetching = asyncio.Lock()
 
-    async def union(self, own: Mapping[str, Any]) -> dict[str, Any]:
-        """The whole document; a service that is down is missing from it for as long."""
+    async def written(self, name: str, own: Mapping[str, Any], write: Callable[[Mapping[str, Any]], bytes]) -> bytes:
+        """The whole document as `write` writes it.
+
+        Anybody may ask: it is written once, and all who read it, however slowly, read the same bytes.
+        """
+        async with self._fetching:
+            await self._fetch(own)
+        if name not in self._written:
+            self._written[name] = write(self._kept)
+        return self._written[name]
+
+    async def _fetch(self, own: Mapping[str, Any]) -> None:
+        """Anew when it is time; a service that is down is missing from it for as long."""
         if time.monotonic() >= self._until:
             documents: dict[str, Mapping[str, Any]] = {"gateway": own}
             for name, upstream in self._upstreams.items():
                 fetched = await _fetched(upstream)
                 if fetched is not None:
                     documents[name] = fetched
-            self._kept = merged(documents, self._issuer)
+            self._kept, self._written = merged(documents, self._issuer), {}
             whole = len(documents) == len(self._upstreams) + 1
             self._until = time.monotonic() + (_KEPT_SECONDS if whole else _RETRY_SECONDS)
-        return self._kept
 
 
 async def _fetched(upstream: Upstream) -> Mapping[str, Any] | None:
@@ -90,8 +103,28 @@ def merged(documents: Mapping[str, Mapping[str, Any]], issuer: str) -> dict[str,
     }
 
 
+_OF_ANY = (
+    (400, "bad_request, request_incomplete: malformed headers"),
+    (404, "not_found: no such path"),
+    (503, "overloaded, upstream_unavailable, exchange_log_unavailable"),
+)
+_OF_A_TOKEN = ((401, "unauthenticated"), (403, "insufficient_scope"), (429, "too_many_requests"))
+_OF_A_BODY = ((408, "request_timeout"), (413, "payload_too_large"), (415, "unsupported_media_type"))
+_OF_A_SERVICE = ((502, "upstream_invalid"), (504, "upstream_timeout"))
+
+
+def _refusals(route: Route, prefix: str) -> dict[str, dict[str, Any]]:
+    """What the gateway itself may answer on this route, whatever the service says."""
+    told = [*_OF_ANY, *(_OF_A_TOKEN if route.scope else ()), *(_OF_A_BODY if route.method != "GET" else ())]
+    told += _OF_A_SERVICE if route.service != "gateway" else ()
+    schema = {"$ref": f"#/components/schemas/{prefix}Problem"}
+    content = {problems.MEDIA_TYPE: {"schema": schema}}
+    return {str(status): {"description": codes, "content": content} for status, codes in told}
+
+
 def _operation(operation: Mapping[str, Any], route: Route, prefix: str) -> dict[str, Any]:
     shown = {name: value for name, value in operation.items() if name != "security"}
+    shown["responses"] = _refusals(route, prefix) | shown.get("responses", {})
     if "operationId" in shown:
         shown["operationId"] = prefix + shown["operationId"]
     if route.scope:

@@ -2,9 +2,10 @@
 
 ```
 request ─▶ route (404 405) ─▶ token (401) ─▶ scope (403) ─▶ quota (429) ─▶ size (413) ─▶ log writable? (503)
-        ─▶ service, or the gateway's own routes ─▶ record committed ─▶ answer
+        ─▶ a place (429 503) ─▶ service, or the gateway's own routes ─▶ record committed ─▶ answer
 ```
-A refusal of a known caller is an exchange too and recorded; one of an unknown caller is only counted.
+A refusal of a known caller is an exchange too and recorded; one of an unknown caller, or for want of room, is only
+counted: whoever sends too much must not be able to make the log the next thing that is too much.
 An answer larger than the cap streams: a record `opening` before its first byte leaves, `closing` after its last.
 """
 
@@ -20,17 +21,19 @@ from prometheus_client import Histogram
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway import body as bodies
-from gateway import header
+from gateway import header, turning_away
 from gateway.admitting import Admission
 from gateway.call import CALL, Call, concerned, evidence
 from gateway.connection import Answer, Rest
 from gateway.header import Incoming
 from gateway.recording import Recorder
+from gateway.room import Crowded, Room
 from gateway.route import Match, Table
+from gateway.turning_away import TurningAway
 from gateway.upstream import Upstream
 from shared import clock, problems
 from shared.crashpoint import crashpoint
-from shared.errors import HubError, Overloaded, TooManyRequests
+from shared.errors import HubError, TooManyRequests
 from shared.events import new_id
 from shared.telemetry import HISTOGRAMS, log
 
@@ -49,6 +52,7 @@ class Forwarding:
         upstreams: Mapping[str, Upstream],
         *,
         table: Table,
+        rooms: Mapping[tuple[str, bool], Room],
         answer_cap: int,
         body_deadline_seconds: float,
         most_held_bytes: int,
@@ -57,6 +61,9 @@ class Forwarding:
         self.recorder = recorder
         self.upstreams = upstreams
         self.table = table
+        self.rooms = rooms
+        """By service, and whether the route takes batches: a few of those keep a service busy for long."""
+        self.turning_away = TurningAway(table, rooms)
         self.answer_cap = answer_cap
         self.body_deadline_seconds = body_deadline_seconds
         self.most_held_bytes = most_held_bytes
@@ -64,9 +71,9 @@ class Forwarding:
 
     @contextmanager
     def holding(self, size: int) -> Iterator[None]:
-        """Room for a request's body while it is here. Raises `Overloaded` when all of them are too much."""
+        """Room for a request's body while it is here. Raises `Crowded` when all of them are too much."""
         if self.held_bytes + size > self.most_held_bytes:
-            raise Overloaded(retry_after_seconds=1)
+            raise Crowded(retry_after_seconds=1)
         self.held_bytes += size
         try:
             yield
@@ -80,6 +87,8 @@ class Front:
     def __init__(self, own_routes: FastAPI, forwarding: Forwarding) -> None:
         self.own_routes = own_routes
         self._to = forwarding
+        self.refusal = forwarding.turning_away.refusal
+        """For the protocol in front: what it may answer without asking further."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -107,16 +116,21 @@ class Front:
             call.incoming = header.incoming(scope["headers"])
             await self._admit(call)
             self._to.recorder.require()
+            room = self._to.rooms[match.route.service, match.route.is_batch]
+            room.require(call.who)  # before the body is read; it may have filled by then
             with self._to.holding(call.held_bytes):
-                if match.route.service == "gateway":
-                    answer = await self._answered_here(call, scope, receive)
-                else:
-                    answer = await self._forwarded(call, receive)
+                answer = await self._placed(room, call, scope, receive)
+        except (TooManyRequests, Crowded) as refusal:
+            turning_away.count(match.route.service, refusal.status)
+            if call.client_id is not None and call.incoming.authorization is not None:
+                self._to.turning_away.remember(call.incoming.authorization, call.client_id)
+            await _send(send, _problem(refusal), call.exchange_id)
+            return
         except HubError as refusal:
             if refusal.status >= 500:
                 log.warning("request_failed", code=refusal.code, route=match.route.template, internal=refusal.internal)
             answer = _problem(refusal)
-            if isinstance(refusal, TooManyRequests) or (call.client_id is None and match.route.access == "token"):
+            if call.client_id is None and match.route.access == "token":
                 await _send(send, answer, call.exchange_id)
                 return
         await self._conclude(call, answer, send)
@@ -133,6 +147,18 @@ class Front:
         if length is not None and length > route.body_bytes:
             raise bodies.too_large(route.body_bytes)
 
+    async def _placed(self, room: Room, call: Call, scope: Scope, receive: Receive) -> Answer:
+        """Carried out in a place of the room. A body that is held is read before: slow senders take no place."""
+        body = None if call.is_streamed else await self._body(call, receive)
+        who = call.who  # before one of our own routes finds out more
+        await room.enter(who)
+        try:
+            if call.match.route.service == "gateway":
+                return await self._answered_here(call, body or b"", scope)
+            return await self._forwarded(call, body, receive)
+        finally:
+            room.leave(who)
+
     async def _body(self, call: Call, receive: Receive) -> bytes | None:
         """A body of ordinary size, as a whole."""
         if not call.incoming.content_length and not call.incoming.is_chunked:
@@ -141,7 +167,7 @@ class Front:
         call.request_sha256 = hashlib.sha256(body).digest() if body else None
         return body
 
-    async def _forwarded(self, call: Call, receive: Receive) -> Answer:
+    async def _forwarded(self, call: Call, body: bytes | None, receive: Receive) -> Answer:
         route, incoming = call.match.route, call.incoming
         upstream = self._to.upstreams[route.service]
         headers = incoming.kept
@@ -150,7 +176,6 @@ class Front:
         target = f"{call.path}?{call.query.decode('ascii', 'replace')}" if call.query else call.path
         cap = self._to.answer_cap
         if not call.is_streamed:
-            body = await self._body(call, receive)
             answer = await upstream.send(route.method, target, headers, body, cap=cap)
             call.dossier_codes = concerned(call, answer, body or b"")
             return answer
@@ -167,9 +192,8 @@ class Front:
         call.dossier_codes = concerned(call, answer, b"")
         return answer
 
-    async def _answered_here(self, call: Call, scope: Scope, receive: Receive) -> Answer:
+    async def _answered_here(self, call: Call, body: bytes, scope: Scope) -> Answer:
         """Run one of the gateway's own routes, holding its answer back until the record is written."""
-        body = await self._body(call, receive) or b""
         answer = Answer(500, [], b"")
         pieces: list[bytes] = []
 
@@ -233,9 +257,12 @@ async def _send(send: Send, answer: Answer, exchange_id: str) -> None:
     body = answer.body
     if len(body) > _PIECE:
         # In pieces, so that one slow reader holds one piece of memory and not the whole answer.
-        for start in range(0, len(body), _PIECE):
-            async with asyncio.timeout(_PIECE_SECONDS):
-                await send({"type": "http.response.body", "body": body[start : start + _PIECE], "more_body": True})
+        try:
+            for start in range(0, len(body), _PIECE):
+                async with asyncio.timeout(_PIECE_SECONDS):
+                    await send({"type": "http.response.body", "body": body[start : start + _PIECE], "more_body": True})
+        except TimeoutError:
+            return  # an answer without its end: the server in front closes the connection
         body = b""
     await send({"type": "http.response.body", "body": body})
 

@@ -16,6 +16,7 @@ from gateway.protocol import hardened
 from gateway.quota import Quota
 from gateway.recording import Recorder
 from gateway.recovering import Recovery
+from gateway.room import Room
 from gateway.route import Table
 from gateway.sealing import Sealing
 from gateway.settings import Settings
@@ -83,6 +84,7 @@ def _forwarding(
         recorder,
         upstreams,
         table=Table(),
+        rooms=_rooms(settings, upstreams),
         answer_cap=settings.answer_buffer_bytes,
         body_deadline_seconds=settings.body_deadline_seconds,
         most_held_bytes=settings.bodies_held_bytes,
@@ -91,9 +93,10 @@ def _forwarding(
 
 def serve(settings: Settings) -> None:
     """Run until told to stop."""
-    protocol = hardened(settings.header_deadline_seconds, settings.connections_per_address)
+    front = create_app(settings)
+    protocol = hardened(settings.header_deadline_seconds, settings.connections_per_address, front.refusal)
     # What a caller says of proxies before us is never believed; what serves is nobody's business.
-    service.serve(create_app(settings), settings, http=protocol, proxy_headers=False, server_header=False)
+    service.serve(front, settings, http=protocol, proxy_headers=False, server_header=False)
 
 
 def _upstreams(settings: Settings) -> dict[str, Upstream]:
@@ -107,6 +110,23 @@ def _upstreams(settings: Settings) -> dict[str, Upstream]:
         )
         for name, url in urls.items()
     }
+
+
+def _rooms(settings: Settings, upstreams: Mapping[str, Upstream]) -> dict[tuple[str, bool], Room]:
+    """Two for each service, and for the gateway's own routes."""
+    rooms = {}
+    for name in ("gateway", *upstreams):
+        rooms[name, False] = Room(
+            at_once=settings.requests_at_once,
+            most_waiting=settings.requests_waiting,
+            wait_seconds=settings.waiting_seconds,
+        )
+        rooms[name, True] = Room(
+            at_once=settings.batches_at_once,
+            most_waiting=settings.batches_waiting,
+            wait_seconds=settings.batches_waiting_seconds,
+        )
+    return rooms
 
 
 def _recover(settings: Settings, runtime: Runtime, recorder: Recorder) -> None:

@@ -1,17 +1,23 @@
 """uvicorn's HTTP protocol, hardened: it would keep a slow-header connection for ever and take any number of headers.
 
 A connection has `header_seconds` from its first byte (or from being opened) to a complete request head, at most
-64 KiB and 100 headers of it; one address has at most `per_address` connections.
+64 KiB and 100 headers of it; one address has at most `per_address` connections. A body that nobody reads any more,
+because its request was refused, has as long to come to its end. Callers known to send too much are refused here.
 """
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from shared.one_write import OneWriteProtocol
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 100
+_LAST_LOOK_SECONDS = 0.05
+Headers = list[tuple[bytes, bytes]]
+Refusal = Callable[[bytes, bytes, Headers], list[bytes] | None]
+"""Of method, URL and headers: what to answer at once, or None."""
 _REFUSALS = {
     408: b"HTTP/1.1 408 Request Timeout\r\n",
     429: b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\n",
@@ -25,10 +31,13 @@ class Hardened(OneWriteProtocol):
     header_seconds: float
     per_address: int
     opened: Counter[str]
+    refusal: Refusal
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _head_pending = True
+    _body_pending = False
+    _is_turned_away = False
     _address = ""
 
     def connection_made(self, transport: Any) -> None:
@@ -58,10 +67,12 @@ class Hardened(OneWriteProtocol):
         super().data_received(data)
         if self._head_pending and self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(self.header_seconds, self._refuse, 408)
+        if self._body_pending and self._deadline is None and self._is_answered():
+            self._deadline = self.loop.call_later(self.header_seconds, self.transport.close)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_pending = True
+        self._head_pending, self._is_turned_away = True, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
@@ -72,16 +83,46 @@ class Hardened(OneWriteProtocol):
         self._relax()
         self._head_pending = False
         self._head_bytes = 0
-        if not self.transport.is_closing():
-            super().on_headers_complete()
+        self._body_pending = True
+        if self.transport.is_closing() or self._turn_away():
+            return
+        self._unset_keepalive_if_required()  # set by a refusal earlier in the same read
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not self.transport.is_closing():
+        if not (self.transport.is_closing() or self._is_turned_away):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self.transport.is_closing():
+        self._body_pending = False
+        self._relax()
+        if self.transport.is_closing():
+            return
+        if self._is_turned_away:
+            self.on_response_complete()
+            if not self.parser.should_keep_alive():
+                self.transport.close()
+        else:
             super().on_message_complete()
+
+    def _turn_away(self) -> bool:
+        """Answer at once if that is all this caller would get; not out of turn."""
+        if not self._is_answered() or self.parser.get_http_version() != "1.1":
+            return False
+        answer = self.refusal(self.parser.get_method(), self.url, self.headers)
+        if answer is None:
+            return False
+        self._is_turned_away = True
+        self.transport.writelines(answer)
+        return True  # the connection goes on, or ends, once the body is here: cut earlier, the answer might be lost
+
+    def _is_answered(self) -> bool:
+        """Whether nothing that came before is still being worked on."""
+        return self._is_turned_away or self.cycle is None or self.cycle.response_complete
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless a request came while the event loop was busy and has yet to be read."""
+        self.timeout_keep_alive_task = self.loop.call_later(_LAST_LOOK_SECONDS, super().timeout_keep_alive_handler)
 
     def _relax(self) -> None:
         if self._deadline is not None:
@@ -95,9 +136,10 @@ class Hardened(OneWriteProtocol):
             self.transport.close()
 
 
-def hardened(header_seconds: float, per_address: int) -> type[OneWriteProtocol]:
+def hardened(header_seconds: float, per_address: int, refusal: Refusal) -> type[OneWriteProtocol]:
     """The protocol class with these limits; it counts the connections of the server it is given to."""
     limits = {"header_seconds": header_seconds, "per_address": per_address, "opened": Counter()}
+    limits["refusal"] = staticmethod(refusal)
     return type("HardenedProtocol", (Hardened,), limits)
 
 

@@ -9,6 +9,7 @@ from gateway.cloud_event import Pushed
 from shared.auth import Caller
 from shared.db import Transaction
 from shared.errors import HubError, InvalidRequest
+from shared.events import Cause
 
 TOPIC = "lgsp.ministry"
 
@@ -23,9 +24,7 @@ class Receipt:
     dossier_codes: tuple[str, ...] = ()
 
 
-async def receive(
-    tx: Transaction, caller: Caller, exchange_id: str | None, decoded: Sequence[Pushed | InvalidRequest]
-) -> Receipt:
+async def receive(tx: Transaction, caller: Caller, cause: Cause, decoded: Sequence[Pushed | InvalidRequest]) -> Receipt:
     """Keep the new ones and publish them; a duplicate `(client, source, id)` is accepted without a second effect."""
     receipt = Receipt()
     first: dict[tuple[str, str], Pushed] = {}
@@ -39,18 +38,19 @@ async def receive(
             receipt.duplicates += 1
         else:
             first[event.source, event.id] = event
-    fresh = await store_events.keep_new(tx, caller.client_id, exchange_id, list(first.values()))
+    fresh = await store_events.keep_new(tx, caller.client_id, cause.exchange_id, list(first.values()))
     receipt.accepted = len(fresh)
     receipt.duplicates += len(first) - len(fresh)
     codes = (event.dossier_code for event in decoded if isinstance(event, Pushed))
     receipt.dossier_codes = tuple(dict.fromkeys(code for code in codes if code))
-    await store_events.publish(tx, TOPIC, fresh, _headers(caller, exchange_id))
+    await store_events.publish(tx, TOPIC, fresh, _headers(caller, cause))
     return receipt
 
 
-def _headers(caller: Caller, exchange_id: str | None) -> Mapping[str, str]:
+def _headers(caller: Caller, cause: Cause) -> Mapping[str, str]:
     return {
         "hub-client": caller.client_id,
         "hub-agencies": ",".join(caller.agencies),
-        "hub-exchange-id": exchange_id or "",
+        "hub-exchange-id": cause.exchange_id or "",
+        "traceparent": cause.traceparent or "",
     }

@@ -42,6 +42,11 @@ class Route:
     body_bytes: int = BODY_BYTES
     is_recorded: bool = True
 
+    @property
+    def is_batch(self) -> bool:
+        """Many things in one request."""
+        return self.body_bytes > BODY_BYTES
+
 
 class MethodNotAllowed(HubError):
     """The path exists, the method does not."""

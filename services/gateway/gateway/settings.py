@@ -18,6 +18,12 @@ class Settings(ServiceSettings):
     service_keys_file: Path
     upstream_deadline_seconds: float = 60.0
     upstream_most_under_way: int = 512
+    requests_at_once: int = 24
+    requests_waiting: int = 128
+    batches_at_once: int = 16
+    batches_waiting: int = 128
+    waiting_seconds: float = 2.0
+    batches_waiting_seconds: float = 10.0
     answer_buffer_bytes: int = 4 * 1024 * 1024
     header_deadline_seconds: float = 10.0
     body_deadline_seconds: float = 60.0

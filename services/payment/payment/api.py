@@ -8,10 +8,10 @@ from payment import bodies, charge, charging, store
 from payment.bodies import CounterBody, PaymentAnswer, PaymentPage, RefundBody
 from payment.charge import ReceiptNumberTaken, RefundNotAvailable
 from payment.charging import Collected, DossierNotKnown
-from payment.dossiers import Dossiers
 from shared import clock, idempotency, web
 from shared.auth import Caller
 from shared.db import Database
+from shared.dossiers import Dossiers
 from shared.errors import NotFound, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 
@@ -54,7 +54,7 @@ async def collect(
         cause=web.cause(request),
     )
     charge.require_lines_add_up(payment.lines, payment.amount_vnd)
-    digest = idempotency.digest(await request.body())
+    digest = idempotency.digest_of("POST", "/v1/payments/counter", await request.body())
     database: Database = request.app.state.api_database
     try:
         return await _record(database, caller, payment, key, digest, None)

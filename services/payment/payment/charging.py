@@ -84,7 +84,7 @@ async def collect(tx: Transaction, payment: Collected) -> Row:
         "at": payment.collected_at,
         "recorded_at": booked["recorded_at"],
     }
-    await outbox.publish(tx, TOPIC, [_completed(row, payment.collected_at, payment.cause)])
+    await outbox.publish(tx, TOPIC, [_completed(row, payment.collected_at, 1, payment.cause)])
     return row
 
 
@@ -131,10 +131,11 @@ async def link(tx: Transaction, links: Sequence[tuple[Leased, str]]) -> None:
     """Save the links that INIT brought and tell the dossiers."""
     if not links:
         return
-    before = await store.set_links(tx, {leased.id: url for leased, url in links})
+    saved = await store.set_links(tx, {leased.id: url for leased, url in links})
     events = []
     for leased, url in links:
-        moved = charge.after(before[leased.id], "link")
+        state_before, version = saved[leased.id]
+        moved = charge.after(state_before, "link")
         if moved:
             members = {
                 "dossier_code": leased.dossier_code,
@@ -142,7 +143,7 @@ async def link(tx: Transaction, links: Sequence[tuple[Leased, str]]) -> None:
                 "payment_url": url,
                 "amount_vnd": leased.amount_vnd,
             }
-            events.append(_event(moved.event, leased.dossier_code, clock.now(), members))
+            events.append(_event(moved.event, leased.dossier_code, clock.now(), members, version))
     await outbox.publish(tx, TOPIC, events)
 
 
@@ -171,11 +172,11 @@ async def _pay(tx: Transaction, row: Row, notice: Notice, cause: Cause) -> None:
         booked_at=at,
     )
     if is_completed:
-        event = _completed(row, at, cause)
+        event = _completed(row, at, row["version"] + 1, cause)
     else:
         reason = "paid_again" if was_paid else "other_amount"
         members = _told(row) | {"reason": reason, "received_vnd": notice.amount_vnd}
-        event = _event(moved.event, row["dossier_code"], at, members, cause)
+        event = _event(moved.event, row["dossier_code"], at, members, row["version"] + 1, cause)
     await outbox.publish(tx, TOPIC, [event])
 
 
@@ -184,7 +185,8 @@ async def _close(tx: Transaction, row: Row, fact: charge.Fact, reason: str, caus
     if moved is None:
         return
     await store.close(tx, row["id"], moved)
-    event = _event(moved.event, row["dossier_code"], clock.now(), _told(row) | {"reason": reason}, cause)
+    members = _told(row) | {"reason": reason}
+    event = _event(moved.event, row["dossier_code"], clock.now(), members, row["version"] + 1, cause)
     await outbox.publish(tx, TOPIC, [event])
 
 
@@ -218,7 +220,7 @@ def _told(row: Row) -> dict[str, Any]:
     }
 
 
-def _completed(row: Row, at: datetime, cause: Cause) -> Event:
+def _completed(row: Row, at: datetime, version: int, cause: Cause) -> Event:
     members = {
         "dossier_code": row["dossier_code"],
         "agency_code": row["agency_code"],
@@ -229,8 +231,11 @@ def _completed(row: Row, at: datetime, cause: Cause) -> Event:
         "lines": row["lines"],
         "at": at,
     }
-    return _event("payment.completed", row["dossier_code"], at, members, cause)
+    return _event("payment.completed", row["dossier_code"], at, members, version, cause)
 
 
-def _event(name: str, dossier_code: str, at: datetime, members: dict[str, Any], cause: Cause = UNCAUSED) -> Event:
-    return new_event(SOURCE, f"vn.lgsp.{name}.v1", dossier_code, at, members, traceparent=cause.traceparent)
+def _event(
+    name: str, dossier_code: str, at: datetime, members: dict[str, Any], version: int, cause: Cause = UNCAUSED
+) -> Event:
+    """`version` is the charge's: the aggregate of these events is the charge, not the dossier."""
+    return new_event(SOURCE, f"vn.lgsp.{name}.v1", dossier_code, at, members, version, traceparent=cause.traceparent)

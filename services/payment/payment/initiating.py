@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from payment import charging, store
-from payment.dossiers import MOST_CODES, Dossiers
 from payment.platform import Asked, InitRefused, Payer, Platform
 from payment.store import Leased, Unsent
 from shared.db import Database
+from shared.dossiers import MOST_CODES, Dossiers
 from shared.errors import Upstream
 from shared.telemetry import log
 

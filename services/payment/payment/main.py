@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from payment import api, callback, consumers
-from payment.dossiers import Dossiers
 from payment.initiating import Initiating, Pace
 from payment.platform import Partner, Platform
 from payment.settings import Settings
 from payment.sweeping import Patience, Sweeping
 from shared import exchanges
 from shared.auth import JwksSource
+from shared.dossiers import Dossiers
 from shared.http import Breaker, Peer
 from shared.service import Runtime, create
 
@@ -64,7 +64,7 @@ def _dossiers(runtime: Runtime, settings: Settings) -> Dossiers:
         raise ValueError("HUB_SERVICE_KEY_FILE is needed: dossiers are read with a token of this service")
     peer = Peer("dossier", settings.dossier_url, deadline_seconds=10.0)
     runtime.close_at_end(peer)
-    return Dossiers(peer, runtime.token)
+    return Dossiers(peer, runtime.token.header, "payment")
 
 
 def _pace(settings: Settings) -> Pace:

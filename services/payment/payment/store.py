@@ -73,9 +73,9 @@ _COLLECT = """
 WITH known AS (SELECT agency_code FROM dossier WHERE code = :dossier_code),
 collected AS (
   INSERT INTO charge (id, dossier_code, agency_code, method, state, reference, lines, amount_vnd, at, collected_by,
-    client_id)
+    client_id, version)
   SELECT :id, :dossier_code, agency_code, 'counter', 'paid', :receipt_number, CAST(:lines AS jsonb), :amount_vnd, :at,
-    :collected_by, :client_id
+    :collected_by, :client_id, 1
   FROM known
   ON CONFLICT (agency_code, reference) WHERE method = 'counter' DO NOTHING
   RETURNING id, dossier_code, agency_code, amount_vnd, at, recorded_at),
@@ -104,10 +104,11 @@ RETURNING id, dossier_code, agency_code, reference, request_version, lines, amou
 # A CONFIRM may have been faster than INIT's answer: then only the link is noted.
 _LINK = """
 UPDATE charge c SET payment_url = l.url, is_in_flight = false, last_error = NULL,
-  state = CASE WHEN c.state IN ('created', 'initiated') THEN 'pending' ELSE c.state END
+  state = CASE WHEN c.state IN ('created', 'initiated') THEN 'pending' ELSE c.state END,
+  version = c.version + CAST(c.state IN ('created', 'initiated') AS int)
 FROM unnest(CAST(:ids AS text[]), CAST(:urls AS text[])) AS l (id, url)
 WHERE c.id = l.id
-RETURNING c.id, old.state AS state_before
+RETURNING c.id, old.state AS state_before, c.version
 """
 
 _UNSENT = """
@@ -140,20 +141,22 @@ noted AS (
 kept AS (
   INSERT INTO exchange_kept (exchange_id, client_id, dossier_code)
   SELECT $6, $7, dossier_code FROM charge WHERE $6::text IS NOT NULL AND EXISTS (SELECT FROM noted))
-SELECT id, dossier_code, agency_code, state, lines, amount_vnd, reference, request_version, at,
+SELECT id, dossier_code, agency_code, state, version, lines, amount_vnd, reference, request_version, at,
   EXISTS (SELECT FROM noted) AS is_new
 FROM charge
 """
 
 _PAY = """
 WITH moved AS (
-  UPDATE charge SET state = $2, at = $3,
+  UPDATE charge SET state = $2, at = $3, version = version + 1,
     transaction_number = CASE WHEN $5 = 'paid' THEN $4 ELSE coalesce(transaction_number, $4) END
   WHERE id = $1
   RETURNING id, dossier_code, agency_code)
 INSERT INTO ledger (charge_id, dossier_code, agency_code, kind, method, amount_vnd, reference, transaction_number, at)
 SELECT id, dossier_code, agency_code, $5, 'online', $6, $7, $4, $8 FROM moved
 """
+
+_CLOSE = "UPDATE charge SET state = :state, version = version + 1 WHERE id = :id"
 
 _PLATFORM = "payment-platform"
 """Stands for a client where an exchange was the platform's callback, which has no token."""
@@ -206,11 +209,11 @@ async def lease_inits(tx: Transaction, *, most: int, lease_seconds: float, query
     return [Leased(**row) for row in rows]
 
 
-async def set_links(tx: Transaction, urls: Mapping[str, str]) -> dict[str, State]:
-    """Save links by charge id; the state each charge was in before."""
+async def set_links(tx: Transaction, urls: Mapping[str, str]) -> dict[str, tuple[State, int]]:
+    """Save links by charge id; the state each charge was in before, and the version it has now."""
     ids = sorted(urls)
     rows = await tx.rows(_LINK, ids=ids, urls=[urls[i] for i in ids])
-    return {row["id"]: State(row["state_before"]) for row in rows}
+    return {row["id"]: (State(row["state_before"]), row["version"]) for row in rows}
 
 
 async def set_unsent(tx: Transaction, unsent: Sequence[Unsent]) -> None:
@@ -256,7 +259,7 @@ async def locked(tx: Transaction, charge_id: str) -> Row | None:
 
 async def close(tx: Transaction, charge_id: str, to: Move) -> None:
     """Put a locked charge into a state without money."""
-    await tx.execute("UPDATE charge SET state = :state WHERE id = :id", state=to.state.value, id=charge_id)
+    await tx.execute(_CLOSE, state=to.state.value, id=charge_id)
 
 
 async def pay(

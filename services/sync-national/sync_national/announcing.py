@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from shared.events import Event, new_event
+from shared.events import UNCAUSED, Cause, Event, new_event
 from sync_national.change import Standing
 
 SOURCE = "/lgsp/sync-national"
@@ -28,11 +28,15 @@ def parked(code: str, destination: str, standing: Standing, at: datetime) -> Eve
     )
 
 
-def unparked(code: str, destination: str, at: datetime) -> Event:
+def unparked(code: str, destination: str, desired_version: int, at: datetime, cause: Cause = UNCAUSED) -> Event:
     """It is tried again: the dossier changed, or someone asked for it."""
-    return _event("unparked", code, destination, at, None)
+    return _event("unparked", code, destination, at, desired_version, cause)
 
 
-def _event(what: str, code: str, destination: str, at: datetime, sequence: int | None, **further: object) -> Event:
+def _event(
+    what: str, code: str, destination: str, at: datetime, sequence: int, cause: Cause = UNCAUSED, **further: object
+) -> Event:
+    """`sequence` is the version of the dossier: acknowledged, or desired and not reached."""
     content = {"dossier_code": code, "destination": destination, "at": at, **further}
-    return new_event(SOURCE, f"vn.lgsp.sync.{what}.v1", code, at, content, sequence)
+    type_ = f"vn.lgsp.sync.{what}.v1"
+    return new_event(SOURCE, type_, code, at, content, sequence, traceparent=cause.traceparent)

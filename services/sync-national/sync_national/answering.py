@@ -30,7 +30,8 @@ async def once(
 ) -> Response:
     """Act, or give the first answer again when the key was used before. `signed`: what stands for a large body."""
     if key is not None:
-        digest = idempotency.digest(await request.body() if signed is None else signed)
+        body = await request.body() if signed is None else signed
+        digest = idempotency.digest_of(request.method, request.url.path, body)
         stored = await idempotency.claim(tx, caller.client_id, key, digest)
         if stored is not None:
             again = {**stored.headers, idempotency.REPLAYED: "true"}

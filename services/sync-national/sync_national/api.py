@@ -182,7 +182,7 @@ async def retry_dossier(code: str, request: Request, tx: InTransaction, caller: 
 
     async def act() -> web.Answer:
         tx.on_commit(lambda: request.app.state.courier.bell.ring_in(0.0))
-        return Dossier(**await operating.retry(tx, _DESTINATION, code))
+        return Dossier(**await operating.retry(tx, _DESTINATION, code, web.cause(request)))
 
     return await once(request, tx, caller, key, act, [code])
 

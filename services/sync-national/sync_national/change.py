@@ -221,11 +221,12 @@ def backoff(failures: int, limits: Limits, jitter: float) -> float:
 class Gathering:
     """How long a first change waits, so that later ones of the dossier travel with it.
 
-    `shortest` seconds when little comes; one second more for every `CHANGES_A_SECOND` changes a second, up to
-    `longest`. The portal is the nation's and its calls are counted: what it shows need not pass through every
-    state in the second it happened, and in a rush of thousands of dossiers nobody watches each of them.
+    `shortest` seconds while at most `CALM` changes a second come; one second more for every `CHANGES_A_SECOND` beyond
+    that, up to `longest`. The portal is the nation's and its calls are counted: what it shows need not pass through
+    every state in the second it happened, and in a rush of thousands of dossiers nobody watches each of them.
     """
 
+    CALM = 200.0
     CHANGES_A_SECOND = 50.0
     MEMORY_SECONDS = 10.0
     """The rate is an average over about so long."""
@@ -241,4 +242,5 @@ class Gathering:
         self._rate *= math.exp(-max(0.0, present - self._counted_at) / self.MEMORY_SECONDS)
         self._rate += changes / self.MEMORY_SECONDS
         self._counted_at = present
-        return min(self._shortest + self._rate / self.CHANGES_A_SECOND, self._longest)
+        rush = max(0.0, self._rate - self.CALM)
+        return min(self._shortest + rush / self.CHANGES_A_SECOND, self._longest)

@@ -1,13 +1,13 @@
 """`lgsp.dossier` → the version the national portal should show. Calls no remote system: workers do."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from shared import clock, outbox
 from shared.db import Transaction
-from shared.events import Event
+from shared.events import Cause, Event
 from shared.inbox import Handler, Park
 from sync_national import announcing, portal_record, store
 from sync_national.change import Gathering
@@ -28,13 +28,24 @@ def follow_dossiers(courier: Courier, gathering: Gathering) -> Handler:
         if wanted:
             delay_seconds = gathering.seconds(len(wanted), time.monotonic())
             freed = await store.want(tx, courier.destination, wanted, delay_seconds)
-            present = clock.now()
-            news = [announcing.unparked(code, courier.destination, present) for code in freed]
-            await outbox.publish(tx, TOPIC, news)
+            if freed:
+                await outbox.publish(tx, TOPIC, _unparked(batch, freed, courier.destination))
             tx.on_commit(lambda: courier.bell.ring_in(delay_seconds))
         return parks
 
     return follow
+
+
+def _unparked(batch: Sequence[Event], freed: Collection[str], destination: str) -> list[Event]:
+    """Parked dossiers that have moved on, each told of in the trace of what moved it."""
+    moved = {event.subject: event for event in batch}
+    present = clock.now()
+    return [
+        announcing.unparked(
+            code, destination, int(moved[code].data["version"]), present, Cause(None, moved[code].traceparent)
+        )
+        for code in freed
+    ]
 
 
 def _wanted(event: Event) -> Wanted:

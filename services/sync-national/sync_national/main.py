@@ -7,13 +7,13 @@ from fastapi import FastAPI
 
 from shared import exchanges
 from shared.auth import JwksSource
+from shared.dossiers import Dossiers
 from shared.errors import UpstreamUnavailable
 from shared.http import Breaker, Peer
 from shared.service import Runtime, create
 from sync_national import api, reconciliation_api, replay_api
 from sync_national.change import Gathering, Limits
 from sync_national.consumers import follow_dossiers
-from sync_national.dossiers import Dossiers
 from sync_national.portal import Account, Portal
 from sync_national.reconciling import Reconciler
 from sync_national.replaying import Replayer
@@ -103,7 +103,7 @@ def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization
     return Courier(
         DESTINATION,
         runtime.system_database,
-        Dossiers(peer, header),
+        Dossiers(peer, header, "sync"),
         portal,
         limits=Limits(
             portal_timeout=settings.portal_timeout_seconds,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from shared import clock, outbox
 from shared.db import Reading, Transaction
 from shared.errors import Conflict, NotFound
+from shared.events import Cause
 from sync_national import announcing, evidence, reconciliation_store, status_store
 from sync_national.change import State
 from sync_national.syncing import TOPIC
@@ -90,7 +91,7 @@ async def one(rx: Reading, destination: str, code: str) -> dict[str, Any]:
     return {**row, "attempts": await evidence.attempts_of(rx, destination, code, _SHOWN_ATTEMPTS)}
 
 
-async def retry(tx: Transaction, destination: str, code: str) -> Mapping[str, Any]:
+async def retry(tx: Transaction, destination: str, code: str, cause: Cause) -> Mapping[str, Any]:
     """Let a worker look at the dossier now. Raises `NotFound`, `NothingToRetry`, `OutcomeUnknown`."""
     row = await status_store.locked_one(tx, destination, code)
     if row is None:
@@ -102,7 +103,8 @@ async def retry(tx: Transaction, destination: str, code: str) -> Mapping[str, An
         raise OutcomeUnknown(retry_after_seconds=max(1, int((row["due_at"] - clock.now()).total_seconds()) + 1))
     await status_store.try_again(tx, destination, code)
     if state is State.PARKED:
-        await outbox.publish(tx, TOPIC, [announcing.unparked(code, destination, clock.now())])
+        news = announcing.unparked(code, destination, row["desired_version"], clock.now(), cause)
+        await outbox.publish(tx, TOPIC, [news])
     found = await status_store.one(tx, destination, code, is_held=False)
     assert found is not None
     return found

@@ -273,7 +273,8 @@ async def repair_differences(
     async def act() -> Replay:
         pace = rate(request, asked.per_second)
         id_ = str(reconciliation_id)
-        return Replay(**await replaying.repair(tx, id_, caller.agencies, asked.reason, pace, caller.client_id))
+        by, cause = caller.client_id, web.cause(request)
+        return Replay(**await replaying.repair(tx, id_, caller.agencies, asked.reason, pace, by, cause))
 
     return await once(
         request,

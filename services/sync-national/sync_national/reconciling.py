@@ -17,11 +17,11 @@ from typing import Any
 
 from shared import clock
 from shared.db import Database
+from shared.dossiers import Dossiers
 from shared.errors import Upstream, UpstreamUnavailable
 from shared.telemetry import log
 from sync_national import export_file, portal_record, reconciliation_store, replay_store, status_store
 from sync_national.comparison import FIGURES, Difference, Merge, Ours, Theirs, compare
-from sync_national.dossiers import Dossiers
 from sync_national.export_file import Sorter
 from sync_national.export_layout import LAYOUTS, UnreadableFile
 from sync_national.portal import Portal

@@ -143,7 +143,7 @@ async def confirm_retries(
 
     async def act() -> Replay:
         count = body.count if body else None
-        return Replay(**await replaying.confirm(tx, str(replay_id), count, caller.client_id))
+        return Replay(**await replaying.confirm(tx, str(replay_id), count, caller.client_id, web.cause(request)))
 
     return await once(request, tx, caller, key, act, headers=lambda it: because(it.reason))
 

@@ -54,19 +54,17 @@ LEFT JOIN standing s ON s.destination = :destination AND s.dossier_code = i.doss
 WHERE i.replay_id = CAST(:id AS uuid) ORDER BY i.dossier_code LIMIT :most
 """
 _NEXT = """
-SELECT id, kind, destination,
+SELECT id, kind, destination, traceparent,
   floor(per_second * extract(epoch FROM clock_timestamp() - confirmed_at)) + per_second - executed_count AS allowed
 FROM replay WHERE state = 'running' AND destination = $1 ORDER BY confirmed_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 _LEFT = """
-SELECT i.dossier_code, s.state, s.due_at FROM replay_item i
-LEFT JOIN standing s ON s.destination = $2 AND s.dossier_code = i.dossier_code
-WHERE i.replay_id = $1 AND i.outcome IS NULL ORDER BY i.dossier_code LIMIT $3
+SELECT i.dossier_code FROM replay_item i WHERE i.replay_id = $1 AND i.outcome IS NULL ORDER BY i.dossier_code LIMIT $2
 """
 # Whoever changes several standings locks them in the order of their codes.
 _LOCK = """
-SELECT dossier_code, state, due_at FROM standing WHERE destination = $1 AND dossier_code = ANY($2::text[])
-ORDER BY dossier_code FOR UPDATE
+SELECT dossier_code, state, due_at, desired_version FROM standing
+WHERE destination = $1 AND dossier_code = ANY($2::text[]) ORDER BY dossier_code FOR UPDATE
 """
 _AGAIN = """
 UPDATE standing SET state = 'pending', due_at = clock_timestamp(), tries = 0, refusals = 0, reason = NULL,
@@ -109,6 +107,8 @@ class Turn(NamedTuple):
     destination: str
     allowed: int
     """How many dossiers its rate allows now."""
+    traceparent: str | None
+    """Of the exchange that confirmed it."""
 
 
 class Left(NamedTuple):
@@ -117,6 +117,7 @@ class Left(NamedTuple):
     code: str
     state: str | None
     is_due: bool
+    desired_version: int = 0
 
 
 async def plan(
@@ -173,13 +174,14 @@ async def progress(rx: Reading, id_: str, destination: str) -> dict[str, Any]:
     }
 
 
-async def confirm(tx: Transaction, id_: str, confirmed_by: str) -> None:
+async def confirm(tx: Transaction, id_: str, confirmed_by: str, traceparent: str | None) -> None:
     """Let it run."""
     await tx.execute(
-        "UPDATE replay SET state = 'running', confirmed_by = :by, confirmed_at = clock_timestamp() "
-        "WHERE id = CAST(:id AS uuid)",
+        "UPDATE replay SET state = 'running', confirmed_by = :by, confirmed_at = clock_timestamp(), "
+        "traceparent = :traceparent WHERE id = CAST(:id AS uuid)",
         id=id_,
         by=confirmed_by,
+        traceparent=traceparent,
     )
 
 
@@ -196,17 +198,22 @@ async def cancel(tx: Transaction, id_: str, cancelled_by: str) -> None:
 async def turn(tx: Transaction, destination: str) -> Turn | None:
     """The oldest running replay, locked: two copies never carry out the same one at the same time."""
     row = await tx.raw.fetchrow(_NEXT, destination)
-    return None if row is None else Turn(str(row["id"]), row["kind"], row["destination"], int(row["allowed"]))
+    if row is None:
+        return None
+    return Turn(str(row["id"]), row["kind"], row["destination"], int(row["allowed"]), row["traceparent"])
 
 
 async def left(tx: Transaction, it: Turn, most: int) -> list[Left]:
     """The next of the frozen list, their standings locked."""
-    listed = [row["dossier_code"] for row in await tx.raw.fetch(_LEFT, it.id, it.destination, most)]
+    listed = [row["dossier_code"] for row in await tx.raw.fetch(_LEFT, it.id, most)]
     rows = {row["dossier_code"]: row for row in await tx.raw.fetch(_LOCK, it.destination, listed)}
-    return [
-        Left(code, rows[code]["state"], rows[code]["due_at"] is not None) if code in rows else Left(code, None, False)
-        for code in listed
-    ]
+    return [_left(code, rows.get(code)) for code in listed]
+
+
+def _left(code: str, row: Mapping[str, Any] | None) -> Left:
+    if row is None:
+        return Left(code, None, False)
+    return Left(code, row["state"], row["due_at"] is not None, row["desired_version"])
 
 
 async def try_again(tx: Transaction, it: Turn, codes: Sequence[str]) -> None:

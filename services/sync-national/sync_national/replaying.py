@@ -22,6 +22,7 @@ from typing import Any
 from shared import clock, outbox
 from shared.db import Database, Reading, Transaction
 from shared.errors import Conflict, NotFound
+from shared.events import Cause
 from sync_national import announcing, reconciliation_store, replay_store
 from sync_national.change import State
 from sync_national.replay_store import Left, Turn
@@ -63,7 +64,13 @@ async def plan(
 
 
 async def repair(
-    tx: Transaction, reconciliation_id: str, agencies: Sequence[str], reason: str, per_second: int, approved_by: str
+    tx: Transaction,
+    reconciliation_id: str,
+    agencies: Sequence[str],
+    reason: str,
+    per_second: int,
+    approved_by: str,
+    cause: Cause,
 ) -> dict[str, Any]:
     """One approval: the differences of a reconciliation become a replay that runs at once. Raises `NotRepairable`."""
     found = await reconciliation_store.one(tx, reconciliation_id)
@@ -77,7 +84,7 @@ async def repair(
     id_ = await replay_store.plan(
         tx, found["destination"], "repair", agencies, wanted, reason, per_second, approved_by, reconciliation_id
     )
-    await replay_store.confirm(tx, id_, approved_by)
+    await replay_store.confirm(tx, id_, approved_by, cause.traceparent)
     planned = await shown(tx, id_)
     if not planned["count"]:
         raise NotRepairable("There is nothing that could be pushed")
@@ -100,7 +107,7 @@ async def shown(rx: Reading, id_: str) -> dict[str, Any]:
     return found
 
 
-async def confirm(tx: Transaction, id_: str, count: int | None, confirmed_by: str) -> dict[str, Any]:
+async def confirm(tx: Transaction, id_: str, count: int | None, confirmed_by: str, cause: Cause) -> dict[str, Any]:
     """Let the plan run. Raises `NotFound`, `PlanNotOpen`, `CountDiffers`."""
     row = await replay_store.one(tx, id_, for_update=True)
     if row is None:
@@ -109,7 +116,7 @@ async def confirm(tx: Transaction, id_: str, count: int | None, confirmed_by: st
         raise PlanNotOpen(state="expired" if row["is_expired"] else row["state"])
     if count is not None and count != row["planned_count"]:
         raise CountDiffers(count=row["planned_count"])
-    await replay_store.confirm(tx, id_, confirmed_by)
+    await replay_store.confirm(tx, id_, confirmed_by, cause.traceparent)
     return await shown(tx, id_)
 
 
@@ -143,16 +150,19 @@ class Replayer:
             outcomes = {left.code: outcome for left in listed if (outcome := _outcome(it, left))}
             retried = [code for code, outcome in outcomes.items() if outcome == "retried"]
             await replay_store.try_again(tx, it, retried)
-            await self._announce(tx, [left for left in listed if outcomes.get(left.code) == "retried"])
+            await self._announce(tx, it, [left for left in listed if outcomes.get(left.code) == "retried"])
             is_last = len(listed) < most and len(outcomes) == len(listed)
             await replay_store.note(tx, it, outcomes, is_last=is_last)
             tx.on_commit(lambda: self._bell.ring_in(0.0))
         return len(outcomes)
 
-    async def _announce(self, tx: Transaction, retried: Sequence[Left]) -> None:
-        present = clock.now()
-        freed = [left.code for left in retried if left.state == State.PARKED]
-        news = [announcing.unparked(code, self._destination, present) for code in freed]
+    async def _announce(self, tx: Transaction, it: Turn, retried: Sequence[Left]) -> None:
+        present, cause = clock.now(), Cause(None, it.traceparent)
+        news = [
+            announcing.unparked(left.code, self._destination, left.desired_version, present, cause)
+            for left in retried
+            if left.state == State.PARKED
+        ]
         await outbox.publish(tx, TOPIC, news)
 
 

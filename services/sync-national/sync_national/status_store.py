@@ -107,9 +107,10 @@ async def one(rx: Reading, destination: str, code: str, *, is_held: bool) -> Map
 
 
 async def locked_one(tx: Transaction, destination: str, code: str) -> Mapping[str, Any] | None:
-    """State and due time, locked against the workers."""
+    """State, due time and desired version, locked against the workers."""
     return await tx.row(
-        "SELECT state, due_at FROM standing WHERE destination = :destination AND dossier_code = :code FOR UPDATE",
+        "SELECT state, due_at, desired_version FROM standing "
+        "WHERE destination = :destination AND dossier_code = :code FOR UPDATE",
         destination=destination,
         code=code,
     )

@@ -26,19 +26,20 @@ from prometheus_client import Counter
 from shared import clock, outbox
 from shared.crashpoint import crashpoint
 from shared.db import Database
+from shared.dossiers import Dossiers
 from shared.errors import Upstream
 from shared.events import Event
 from shared.telemetry import log
 from sync_national import evidence, store
 from sync_national.announcing import acknowledged, parked
 from sync_national.change import Limits, Settled, Standing, settle
-from sync_national.dossiers import Dossiers
 from sync_national.evidence import Attempt
 from sync_national.portal import Portal
 from sync_national.round import Round
 from sync_national.store import Claims, Outcome
 
 TOPIC = "lgsp.sync"
+_LONGEST_REST_SECONDS = 0.5
 _ACKNOWLEDGED = Counter("hub_sync_acknowledged_total", "Dossiers acknowledged", ["destination"])
 _TROUBLES = Counter("hub_sync_troubles_total", "Visits that ended in trouble", ["destination", "kind"])
 _FENCED = Counter(
@@ -142,6 +143,9 @@ class Courier:
         await visit.run(self._pace.look_ups_at_once)
         crashpoint("portal.after_answer")
         await self._save(claims, visit, claimed_at)
+        if len(claims.rows) < size:
+            # Nothing more was due: the busier the machine, the more dossiers share the next call.
+            await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_SECONDS))
         return len(claims.rows)
 
     async def _release(self, claims: Claims, fault: Upstream) -> None:

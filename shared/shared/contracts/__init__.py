@@ -11,6 +11,7 @@ import orjson
 import yaml
 
 _HERE = resources.files(__package__)
+_TRACEPARENT = "W3C trace context of the exchange it came of; left out when a worker found it out by itself"
 
 
 @cache
@@ -63,7 +64,7 @@ def _add_topic(document: dict[str, Any], name: str, contract: dict[str, Any]) ->
         components["messages"][event_type] = {
             "name": event_type,
             "contentType": "application/cloudevents+json",
-            "payload": _envelope(event_type, event["schema"]),
+            "payload": _envelope(event_type, event["schema"], contract["sequence"]),
         }
         messages[event_type] = {"$ref": f"#/components/messages/{event_type}"}
     retention = contract["retention_days"]
@@ -80,9 +81,9 @@ def _add_topic(document: dict[str, Any], name: str, contract: dict[str, Any]) ->
         document["operations"][f"{consumer} receives {name}"] = {"action": "receive", "channel": channel}
 
 
-def _envelope(event_type: str, schema_name: str) -> dict[str, Any]:
+def _envelope(event_type: str, schema_name: str, sequence: str | None) -> dict[str, Any]:
     text = {"type": "string"}
-    return {
+    envelope: dict[str, Any] = {
         "type": "object",
         "required": ["specversion", "id", "source", "type", "time", "data"],
         "properties": {
@@ -92,7 +93,11 @@ def _envelope(event_type: str, schema_name: str) -> dict[str, Any]:
             "type": {"const": event_type},
             "subject": text,
             "time": {"type": "string", "format": "date-time"},
-            "sequence": {"type": "integer", "description": "version of the aggregate"},
             "data": {"$ref": f"#/components/schemas/{schema_name}"},
         },
     }
+    if sequence is not None:  # an event of the hub's own
+        envelope["required"].append("sequence")
+        envelope["properties"]["sequence"] = {"type": "integer", "description": f"version {sequence}"}
+        envelope["properties"]["traceparent"] = {"type": "string", "description": _TRACEPARENT}
+    return envelope

@@ -24,6 +24,7 @@ async def outcomes(station: Station, count: int) -> dict[str, dict[str, object]]
 
     found = await eventually(enough)
     assert len(found) == count
+    assert {e["sequence"] for e in await published(station.system)} <= {1, 2}, "announced as waiting, concluded"
     return {data["dossier_code"]: data for data in found}
 
 

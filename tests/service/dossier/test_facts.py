@@ -1,5 +1,6 @@
 """Facts from identity, payment and ministries, over the real broker: once in effect, in any order, across a crash."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -117,6 +118,23 @@ async def test_facts_over_the_broker_have_their_effect_once(hub: Hub) -> None:
     assert [(row["action"], row["client_id"]) for row in history[-2:]] == [
         ("settle", "lgsp.payment"), ("start", "ministry-1"),
     ]  # fmt: skip
+
+
+async def test_what_follows_from_a_fact_goes_on_in_its_trace(hub: Hub) -> None:
+    """What a person did at the desk and what the ministry pushed can be followed to the portal."""
+    code = await hub.file()
+    act = {"headers": {"traceparent": "00-1-1-01"}, "role": "desk"}
+    body = {"action": "receive", "actor": {"name": "Trần Văn Bình", "title": "Chuyên viên", "unit": "Một cửa"}}
+    await hub.post(f"/v1/dossiers/{code}/transitions", body, **act)
+    await say(hub, consumers.IDENTITY, replace(verified(code), traceparent="00-2-2-01"))
+    pushed = ministry(code, action="start", actor={"name": "Lê Thị Cúc"})
+    await say(hub, consumers.MINISTRY, replace(pushed, headers={**pushed.headers, "traceparent": "00-3-3-01"}))
+    assert [event.get("traceparent") for event in await hub.events(code)] == [
+        None,
+        "00-1-1-01",
+        "00-2-2-01",
+        "00-3-3-01",
+    ]
 
 
 async def test_identity_the_same_twice_and_in_the_wrong_order(hub: Hub) -> None:

@@ -10,9 +10,12 @@ import pytest
 
 from tests.service.dossier.conftest import Hub, a_filing
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 async def test_a_filing_is_stored_with_its_transition_and_event(hub: Hub) -> None:
-    answer = await hub.post("/v1/dossiers", a_filing(), role="portal", headers={"hub-exchange-id": "ex-1"})
+    headers = {"hub-exchange-id": "ex-1", "traceparent": TRACE}
+    answer = await hub.post("/v1/dossiers", a_filing(), role="portal", headers=headers)
     assert answer.status_code == 201
     record = answer.json()
     assert re.fullmatch(r"H08\.15-\d{6}-\d{4}", record["code"])
@@ -27,7 +30,7 @@ async def test_a_filing_is_stored_with_its_transition_and_event(hub: Hub) -> Non
     ]
     (event,) = await hub.events(record["code"])
     assert event["type"] == "vn.lgsp.dossier.submitted.v1"
-    assert event["sequence"] == 1
+    assert (event["sequence"], event["traceparent"]) == (1, TRACE)
     assert event["data"]["change"]["from_status"] is None
     assert event["data"]["digitised"] is True
     assert "Nguyễn" not in str(event)
@@ -57,6 +60,26 @@ async def test_another_body_under_the_key_is_refused(hub: Hub) -> None:
     await hub.post("/v1/dossiers", a_filing(), role="portal", key="k1")
     answer = await hub.post("/v1/dossiers", a_filing(abstract="khác"), role="portal", key="k1")
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_filings_at_the_same_time_share_a_transaction_and_nothing_else(hub: Hub) -> None:
+    """One of them repeats a reference, two are one key with two bodies, some callers see another agency only."""
+    await hub.post("/v1/dossiers", a_filing(external_reference="taken"), role="portal")
+    right = [hub.post("/v1/dossiers", a_filing(), role="portal", key=f"right-{n}") for n in range(30)]
+    elsewhere = [hub.post("/v1/dossiers", a_filing(), role="portal", agencies=("H08.15",)) for _ in range(5)]
+    reference = hub.post("/v1/dossiers", a_filing(external_reference="taken"), role="portal")
+    rivals = [hub.post("/v1/dossiers", a_filing(abstract=text), role="portal", key="k") for text in ("một", "hai")]
+    answers = await asyncio.gather(*right, *elsewhere, reference, *rivals)
+    assert {answer.status_code for answer in answers[:35]} == {201}
+    assert answers[35].status_code == 409
+    assert sorted(answer.status_code for answer in answers[36:]) == [201, 422]
+    codes = {answer.json()["code"] for answer in answers if answer.status_code == 201}
+    assert len(codes) == 36
+    [row] = await hub.rows("SELECT count(*) AS dossiers, count(DISTINCT xmin::text) AS transactions FROM dossier")
+    assert row["dossiers"] == 37
+    assert row["transactions"] < 37
+    for answer in answers[:30]:
+        assert (await hub.get(answer.headers["location"])).status_code == 200
 
 
 async def test_concurrent_repeats_store_one_dossier(hub: Hub) -> None:

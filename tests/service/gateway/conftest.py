@@ -154,7 +154,7 @@ async def bootstrapped(urls: Urls, gateway_url: str) -> dict[str, Any]:
 @asynccontextmanager
 async def running(app: Front, port: int, settings: Settings) -> AsyncIterator[None]:
     """The gateway as `serve` runs it, in this event loop."""
-    protocol = hardened(settings.header_deadline_seconds, settings.connections_per_address)
+    protocol = hardened(settings.header_deadline_seconds, settings.connections_per_address, app.refusal)
     server = uvicorn.Server(
         uvicorn.Config(
             app, host="127.0.0.1", port=port, log_config=None, access_log=False, http=protocol, proxy_headers=False

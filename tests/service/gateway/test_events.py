@@ -9,6 +9,7 @@ from shared.db import Database
 
 from .conftest import CODE, Hub
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
@@ -46,7 +47,7 @@ async def outbox(hub: Hub, prefix: str) -> list[dict[str, Any]]:
 
 async def test_a_structured_event_goes_untouched_to_its_topic(hub: Hub) -> None:
     event = an_event(id="structured-1", ministryextension="kept")
-    answer = await pushed(hub, event)
+    answer = await pushed(hub, event, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "duplicates": 0, "rejected": []})
     [row] = await outbox(hub, "structured-")
     assert (row["topic"], row["key"], row["source"]) == ("lgsp.ministry", CODE, "ministry /bo/tai-chinh")
@@ -55,7 +56,9 @@ async def test_a_structured_event_goes_untouched_to_its_topic(hub: Hub) -> None:
         "hub-client": "ministry",
         "hub-agencies": "H08",
         "hub-exchange-id": answer.headers["hub-exchange-id"],
+        "traceparent": row["headers"]["traceparent"],
     }
+    assert TRACE in row["headers"]["traceparent"]
     record = (await hub.exchanges())[-1]
     assert (record["route"], record["dossier_code"]) == ("/v1/events", CODE)
 
@@ -119,3 +122,29 @@ async def test_an_idempotency_key_brings_the_first_answer(hub: Hub) -> None:
     again = await pushed(hub, event, **{"Idempotency-Key": "k"})
     assert first.json() == again.json() == {"accepted": 1, "duplicates": 0, "rejected": []}
     assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_a_key_belongs_to_one_event_whatever_its_mode(hub: Hub) -> None:
+    """In binary mode two events can have equal bodies: the second was answered as a repeat, and lost."""
+    event = an_event(id="keyed-1")
+    attributes = {f"ce-{name}": value for name, value in event.items() if name != "data"}
+    first = await pushed(hub, event["data"], "application/json", **attributes, **{"Idempotency-Key": "keyed"})
+    again = await pushed(hub, event["data"], "application/json", **attributes, **{"Idempotency-Key": "keyed"})
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    other = attributes | {"ce-id": "keyed-2"}
+    refused = await pushed(hub, event["data"], "application/json", **other, **{"Idempotency-Key": "keyed"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+    assert [row["event_id"] for row in await outbox(hub, "keyed-")] == ["keyed-1"]
+
+
+async def test_a_key_belongs_to_one_path(hub: Hub) -> None:
+    """A key of another route with the same body is another request, not an answer of that route."""
+    admin = await hub.headers("bootstrap") | {"Idempotency-Key": "one path"}
+    asked = {"name": "khoa", "role": "portal", "scope": ["dossier:read"], "agencies": ["H08"]}
+    made = await hub.client.post("/v1/clients", json=asked, headers=admin)
+    assert made.status_code == 201, made.text
+    place = f"/v1/clients/{made.json()['client_id']}"
+    for path in (f"{place}/approve", f"{place}/secrets"):
+        refused = await hub.client.post(path, json=asked, headers=admin)
+        assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused"), path

@@ -228,7 +228,7 @@ async def test_money_names_the_exchange_it_came_with(a_till: TillMaker) -> None:
     headers = till.headers() | {"Hub-Exchange-Id": "exchange-1", "traceparent": trace}
     assert (await till.client.post("/v1/payments/counter", json=a_payment(), headers=headers)).status_code == 201
     [event] = await published(till.system)
-    assert event["traceparent"] == trace
+    assert (event["traceparent"], event["sequence"]) == (trace, 1)
     assert await kept_exchanges(till) == [("exchange-1", "test-client", [CODE])]
 
 
@@ -242,6 +242,7 @@ async def test_a_callback_names_its_exchange_once(a_till: TillMaker) -> None:
             "/callbacks/payment-platform", content=body, headers={"Hub-Exchange-Id": exchange}
         )
         assert answer.status_code == 200
+    assert [event["sequence"] for event in await published(till.system)] == [1, 2], "link_ready, completed"
     assert await kept_exchanges(till) == [("exchange-1", "payment-platform", [CODE])]
 
 

@@ -106,12 +106,12 @@ async def held_up(database: Database, expected: tuple[int, int]) -> None:
         assert await counted() == expected
 
 
-async def noted(database: Database, expected: list[str]) -> None:
+async def noted(database: Database, expected: list[str], seconds: float = 20.0) -> None:
     async def holds() -> bool:
         return await notes(database) == expected
 
     try:
-        await until(holds)
+        await until(holds, seconds)
     except TimeoutError:
         assert await notes(database) == expected
 
@@ -197,7 +197,10 @@ async def test_a_crash_between_effect_and_commit_repeats_the_batch(database: Dat
         tries += 1
         parks = await note(tx, batch)
         if tries == 1:
-            raise asyncio.CancelledError
+            reader = asyncio.current_task()
+            assert reader is not None
+            reader.cancel()
+            await asyncio.sleep(0)
         return parks
 
     await publish(database, an_event(text="a"), an_event(text="b"))
@@ -282,6 +285,20 @@ async def test_too_many_bugs_stop_the_reader(database: Database, kafka: Kafka, m
     async with database.reading() as rx:
         parked = await rx.value("SELECT count(*) FROM parked WHERE owner = 'hub'")
     assert parked == MAX_BUGS, "the one that stopped it is not skipped"
+
+
+async def test_a_reader_that_ends_by_itself_is_seen(database: Database, kafka: Kafka) -> None:
+    """A client library's own cancellation once ended a reader in silence."""
+    async with running(database, kafka) as reader:
+        await publish(database, an_event(text="one"))
+        await noted(database, ["one"])
+        assert reader._task is not None
+        reader._task.cancel()
+
+        async def seen() -> bool:
+            return reader.stopped
+
+        await until(seen)
 
 
 async def test_bytes_that_are_no_event_park_as_poison(database: Database, kafka: Kafka) -> None:

@@ -85,6 +85,7 @@ def test_a_batch_has_one_to_500_events(size: int) -> None:
         {"datacontenttype": "text/xml"},
         {"id": "x" * 256},
         {"subject": "x" * 256},
+        {"source": "\U0001f4c4" * 500, "id": "x"},
         {"data": "x" * 900_000},
     ],
 )

@@ -1,5 +1,6 @@
 """Tokens: what holds is remembered, everything else is refused (faults row 29)."""
 
+import asyncio
 import base64
 import json
 import time
@@ -106,6 +107,20 @@ async def test_an_unknown_kid_asks_the_issuer_once_in_thirty_seconds(token_issue
         with pytest.raises(Unauthenticated):
             await verifier.verify(forged)
     assert asked == 1
+
+
+async def test_callers_who_come_while_the_first_keys_are_fetched_wait_for_them(token_issuer: TokenIssuer) -> None:
+    asked = 0
+
+    async def fetch() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.05)
+        return token_issuer.jwks
+
+    verifier = TokenVerifier(token_issuer.issuer, JwksSource(fetch))
+    callers = await asyncio.gather(*(verifier.verify(token_issuer.token()) for _ in range(5)))
+    assert (len(callers), asked) == (5, 1)
 
 
 async def test_without_any_key_the_answer_is_not_401(token_issuer: TokenIssuer) -> None:

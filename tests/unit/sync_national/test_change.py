@@ -191,11 +191,13 @@ def test_the_portals_retry_after_is_honoured() -> None:
 
 def test_a_first_change_waits_longer_in_a_rush_and_hardly_at_rest() -> None:
     gathering = Gathering(shortest=0.2, longest=15.0)
-    assert gathering.seconds(1, 0.0) < 0.25
+    assert gathering.seconds(1, 0.0) == 0.2
     rush = [gathering.seconds(100, 100 + n / 10) for n in range(1000)]  # 1,000 changes a second
     assert rush == sorted(rush)
     assert rush[-1] == 15.0
-    assert gathering.seconds(1, 300.0) < 0.25
+    calm = [gathering.seconds(10, 300 + n / 10) for n in range(1000)]  # 100 a second
+    assert calm[-1] == 0.2
+    assert gathering.seconds(1, 900.0) == 0.2
 
 
 def test_a_pause_is_never_shorter_than_the_shortest() -> None:

@@ -4,8 +4,8 @@ from alembic import op
 
 from shared import schema
 
-revision = "0003"
-down_revision = "0002"
+revision = "0005"
+down_revision = "0003"
 
 SERVICE = "sync_national"
 
@@ -42,6 +42,8 @@ CREATE TABLE replay (
   cancelled_by text,
   finished_at timestamptz,
   reconciliation_id uuid,
+  -- The exchange that confirmed it: events of its dossiers tell it on.
+  traceparent text,
   verification_id uuid);
 CREATE INDEX replay_running ON replay (confirmed_at) WHERE state = 'running';
 CREATE TABLE replay_item (
