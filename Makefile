@@ -3,10 +3,10 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 RUN := .run
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check up down status bench chaos fuzz mutants e2e lock
+.PHONY: help setup demo test check up down status bench bench-reconcile chaos fuzz mutants e2e lock
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## install what is missing: system packages (as root), .venv, our packages, the console's assets, Kafka
 	@command -v python3 >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -y -q python3 python3-venv; }
@@ -36,6 +36,9 @@ status:  ## what runs and whether it is well
 
 bench: setup  ## measure the hub against the limit of this machine; writes .run/bench.json
 	@$(PYTHON) -m tests.bench
+
+bench-reconcile: setup  ## a file of 1,000,000 dossiers compared: seconds and memory; writes .run/bench-reconcile.json
+	@$(PYTHON) -m tests.bench.reconcile
 
 chaos: setup  ## the fault suite's long tier: 20 seeds, replays under kills and faults (CHAOS="--chaos-scale 0.02")
 	@$(PYTHON) -m pytest tests/chaos --chaos-long $(CHAOS)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from console import api, consumers, pages, session_pages
+from console import api, consumers, pages, reconciliation_pages, session_pages
 from console.agencies import AgencyNames
 from console.cookie import Cookies
 from console.hub import Hub
@@ -51,7 +51,8 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         async with runtime.running(app):
             yield
 
-    app = create("LGSP Hub: console", [api.router, session_pages.router, pages.router], opening)
+    routers = [api.router, session_pages.router, reconciliation_pages.router, pages.router]
+    app = create("LGSP Hub: console", routers, opening)
     app.mount("/console/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(pages.lost)
     return app

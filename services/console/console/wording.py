@@ -91,6 +91,34 @@ PAYMENT_STATES = {
 }
 PAYMENT_TONES = {"paid": "good", "failed": "bad", "expired": "bad", "review": "wait", "refunded": "off"}
 DESTINATIONS = {"dvcqg": "Cổng Dịch vụ công quốc gia"}
+RECONCILIATION_SOURCES = {"portal": "Tra cứu từng hồ sơ trên Cổng", "file": "Tệp xuất từ Cổng"}
+RECONCILIATION_STATES = {
+    "waiting": "Đang chờ",
+    "running": "Đang so sánh",
+    "done": "Đã xong",
+    "failed": "Không đọc được",
+}
+RECONCILIATION_TONES = {"waiting": "new", "running": "work", "done": "good", "failed": "bad"}
+DIFFERENCES = {
+    "missing_there": "Cổng không có",
+    "missing_here": "Tỉnh không có",
+    "status_differs": "Khác trạng thái",
+    "time_differs": "Khác hạn trả hoặc ngày kết thúc",
+    "verdict_differs": "Khác đánh giá đúng hạn",
+    "payment_differs": "Khác hình thức thanh toán",
+    "progress_differs": "Cổng thiếu dòng tiến độ",
+    "record_differs": "Khác nội dung khác của hồ sơ",
+}
+_SIDE = {
+    "status": "trạng thái",
+    "due": "hạn trả",
+    "ended": "kết thúc",
+    "payment": "thanh toán trực tuyến",
+    "progress": "dòng tiến độ",
+    "verdict": "đánh giá",
+    "others": "khác ở",
+}
+_VERDICTS = {"on_time": "đúng hạn", "late": "quá hạn"}
 OWNERS = {"partner": "Bên kết nối", "hub": "Trục tích hợp", "poison": "Bản tin hỏng"}
 
 
@@ -112,6 +140,39 @@ def moment(value: datetime | str | None) -> str:
 def day(value: date | None) -> str:
     """01/03/2023"""
     return NOTHING if value is None else value.strftime("%d/%m/%Y")
+
+
+def period(first: str | None, last: str | None) -> str:
+    """Từ … đến … of two dates as the API writes them; either may be open."""
+    days = [(word_, date.fromisoformat(it)) for word_, it in (("từ", first), ("đến", last)) if it]
+    return " ".join(f"{word_} {day(it)}" for word_, it in days) or "tất cả hồ sơ"
+
+
+def side(shown: dict[str, Any] | None) -> str:
+    """One side of a difference in a line: what it tells, in the order of importance."""
+    if shown is None:
+        return "không có"
+    parts = [f"{name} {_told(key, shown[key])}" for key, name in _SIDE.items() if shown.get(key) not in (None, "", [])]
+    return "; ".join(parts) or NOTHING
+
+
+def _told(key: str, value: Any) -> str:
+    if key == "status" and str(value).isdigit():
+        return f"{value} ({word(STATUSES, int(value))})"
+    if key in ("due", "ended"):
+        return wire_moment(str(value))
+    if key == "verdict":
+        return word(_VERDICTS, value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def wire_moment(digits: str) -> str:
+    """20230315170000 → 17:00:00 15/03/2023; 20230315 → 15/03/2023 (wire §1.4: local time)"""
+    if not digits.isdigit() or len(digits) not in (8, 12, 14):
+        return digits
+    on = f"{digits[6:8]}/{digits[4:6]}/{digits[:4]}"
+    clock = ":".join(digits[place : place + 2] for place in range(8, len(digits), 2))
+    return f"{clock} {on}" if clock else on
 
 
 def age(seconds: float | None) -> str:

@@ -115,6 +115,9 @@ def _sync() -> list[Route]:
         Route("GET", "/v1/sync/reconciliations", "sync-national", "sync:read"),
         Route("GET", "/v1/sync/reconciliations/{reconciliation_id}", "sync-national", "sync:read"),
         Route("POST", "/v1/sync/reconciliations/{reconciliation_id}/repair", "sync-national", "sync:operate"),
+        Route("GET", "/v1/sync/layouts", "sync-national", "sync:read"),
+        Route("GET", "/v1/sync/layouts/{name}", "sync-national", "sync:read"),
+        Route("PUT", "/v1/sync/layouts/{name}", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/hold", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/release", "sync-national", "sync:operate"),
     ]

@@ -5,7 +5,7 @@ missing_there     we want it shown, they do not have it
 missing_here      they have it, the hub does not know it
 status_differs    TrangThaiHoSo
 time_differs      NgayHenTra or NgayKetThucXuLy, as precisely as their side tells them
-verdict_differs   their monitor calls an ended dossier late that was on time here, or the other way round
+verdict_differs   their monitor calls a dossier late that the dossier service calls on time, or the other way round
 payment_differs   DuocThanhToanTrucTuyen
 progress_differs  they have fewer of our progress rows than there are
 record_differs    any other member of the record (only the portal's read service shows those)
@@ -53,13 +53,8 @@ class Ours(NamedTuple):
     has_changed_since: bool = False
     is_asked_for: bool = True
     """Whether it lies in the period that was asked for (a file may well hold more)."""
-
-    @property
-    def verdict(self) -> str | None:
-        """By the due time kept here; None while it has not ended or has no due time."""
-        if not self.ended or not self.due:
-            return None
-        return ON_TIME if self.ended <= self.due else LATE
+    verdict: str | None = None
+    """The dossier service's own by the national rule. It does not tell it yet: until then nobody's is compared."""
 
 
 class Theirs(NamedTuple):

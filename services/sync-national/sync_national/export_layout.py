@@ -17,6 +17,12 @@ _SERIAL = re.compile(r"[2-7]\d{4}(\.\d+)?")
 """A spreadsheet's own time: days since the end of 1899 (20000 is 1954, 79999 is 2119)."""
 _SERIAL_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - a local time, like everything in these files
 COLUMNS = ("code", "status", "due", "ended", "payment", "progress", "verdict")
+MEANINGS: Mapping[str, Sequence[str]] = {
+    "status": tuple(str(code) for code in range(1, 11)),
+    "payment": ("0", "1", "2", "3"),
+    "verdict": (ON_TIME, LATE),
+}
+"""What words of a file may be declared to mean (wire §1.4, §1.6)."""
 
 
 class UnreadableFile(Exception):
@@ -89,8 +95,10 @@ def reading(layout: Layout, header: Sequence[str]) -> Callable[[Sequence[str]], 
         raise UnreadableFile(f"Không có cột mã hồ sơ ({', '.join(layout.headings['code'])})")
     status, due, ended = found["status"], found["due"], found["ended"]
     payment, progress, verdict = found["payment"], found["progress"], found["verdict"]
-    status_words, verdict_words = layout.words.get("status", {}), layout.words.get("verdict", {})
-    payment_words = layout.words.get("payment", {})
+    status_words, payment_words, verdict_words = (
+        {_plain(word): meaning for word, meaning in layout.words.get(column, {}).items()}
+        for column in ("status", "payment", "verdict")
+    )
     last = max(place for place in found.values() if place is not None)
 
     def read(cells: Sequence[str]) -> Theirs:
@@ -146,7 +154,7 @@ def _moment(text: str) -> str:
 
 def _word(words: Mapping[str, str], text: str) -> str:
     text = text.strip()
-    return text if text.isdigit() else words.get(_plain(text), text)
+    return words.get(_plain(text), text) if words else text
 
 
 def _number(text: str) -> int | None:

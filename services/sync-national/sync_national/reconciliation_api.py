@@ -17,10 +17,9 @@ from shared.db import Transaction
 from shared.errors import FieldError, HubError, InvalidRequest, NotFound, PayloadTooLarge
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
-from sync_national import reconciliation_store, replaying
+from sync_national import layout_store, reconciliation_store, replaying
 from sync_national.answering import because, once
 from sync_national.comparison import KINDS
-from sync_national.export_layout import LAYOUTS
 from sync_national.reconciliation_store import Wish
 from sync_national.replay_api import Replay, rate
 from sync_national.replaying import NotRepairable
@@ -101,6 +100,7 @@ class Reconciliation(web.Answer):
     period_to: date | None
     as_of: datetime
     layout: str | None
+    layout_version: int | None
     file_name: str | None
     file_format: str | None
     file_bytes: int | None
@@ -200,13 +200,16 @@ async def start_reconciliation(request: Request, caller: Operator, key: Key = No
     if media_type not in _FORMATS:
         raise UnsupportedExport
     asked_file = _parsed(FilePeriod, dict(request.query_params))
-    if asked_file.layout not in LAYOUTS:
-        raise InvalidRequest(errors=[FieldError("query:layout", f"one of {', '.join(sorted(LAYOUTS))}")])
+    async with request.app.state.api_database.reading(caller.agencies) as rx:
+        layout = await layout_store.one(rx, asked_file.layout)
+    if layout is None:
+        raise InvalidRequest(errors=[FieldError("query:layout", "a declared layout (GET /v1/sync/layouts)")])
     with tempfile.TemporaryFile() as spool:
         size, digest = await _spooled(request, spool)
         wish = _wish(request, caller, asked_file, "file")._replace(
             as_of=asked_file.as_of,
             layout=asked_file.layout,
+            layout_version=layout["version"],
             file_name=asked_file.name,
             file_format=_FORMATS[media_type],
             file_bytes=size,

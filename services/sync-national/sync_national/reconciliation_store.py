@@ -20,11 +20,11 @@ _FRESH_SECONDS = 600
 """A change younger than this that is not pushed yet is on its way, and no difference."""
 _LOCAL = "AT TIME ZONE 'Asia/Ho_Chi_Minh'"
 _CREATE = """
-INSERT INTO reconciliation (id, destination, source, agencies, period_from, period_to, as_of, layout, file_name,
-  file_format, file_bytes, file_sha256, state, asked_by, reason, scheduled_for, verifies, verified_replay)
+INSERT INTO reconciliation (id, destination, source, agencies, period_from, period_to, as_of, layout, layout_version,
+  file_name, file_format, file_bytes, file_sha256, state, asked_by, reason, scheduled_for, verifies, verified_replay)
 VALUES (:id, :destination, :source, :agencies, :period_from, :period_to, coalesce(:as_of, clock_timestamp()), :layout,
-  :file_name, :file_format, :file_bytes, :file_sha256, 'waiting', :asked_by, :reason, :scheduled_for, :verifies,
-  :verified_replay)
+  :layout_version, :file_name, :file_format, :file_bytes, :file_sha256, 'waiting', :asked_by, :reason, :scheduled_for,
+  :verifies, :verified_replay)
 ON CONFLICT (destination, scheduled_for) DO NOTHING
 """
 _TAKE = """
@@ -34,8 +34,8 @@ WITH next AS (
 UPDATE reconciliation r SET state = 'running', lease_token = nextval('lease_token'),
   due_at = clock_timestamp() + make_interval(secs => $2), started_at = coalesce(started_at, clock_timestamp())
 FROM next WHERE r.id = next.id
-RETURNING r.id, source, agencies, period_from, period_to, as_of, layout, file_format, position, figures, lease_token,
-  verified_replay
+RETURNING r.id, source, agencies, period_from, period_to, as_of, layout, layout_version, file_format, position,
+  figures, lease_token, verified_replay
 """
 _ADVANCE = """
 UPDATE reconciliation SET position = $3, figures = $4,
@@ -63,7 +63,7 @@ SELECT dossier_code, agency_code, status_code::text,
   state IN ('pending', 'in_flight', 'unknown')
     AND coalesce(unsynced_since > clock_timestamp() - make_interval(secs => {_FRESH_SECONDS}), false),
   coalesce(greatest(acknowledged_at, unsynced_since) > $4, false),
-  coalesce({_ACTIVE}, true)
+  coalesce({_ACTIVE}, true), NULL::text -- the verdict, once events of dossiers tell it
 FROM standing WHERE destination = $1 AND dossier_code COLLATE "C" > $5 ORDER BY dossier_code COLLATE "C"
 """  # noqa: S608 - our own text
 _CODES = f"""
@@ -81,8 +81,8 @@ SELECT dossier_code, agency_code, state, reason, owner,
 FROM standing WHERE destination = $1 AND dossier_code = ANY($2::text[])
 """  # noqa: S608 - our own text
 _COLUMNS = """
-id, destination, source, agencies, period_from, period_to, as_of, layout, file_name, file_format, file_bytes,
-file_sha256, state, fault, asked_by, reason, asked_at, started_at, finished_at, figures, verifies,
+id, destination, source, agencies, period_from, period_to, as_of, layout, layout_version, file_name, file_format,
+file_bytes, file_sha256, state, fault, asked_by, reason, asked_at, started_at, finished_at, figures, verifies,
 (SELECT json_build_object('id', p.id, 'state', p.state, 'count', p.planned_count, 'executed', p.executed_count,
                           'approved_by', p.confirmed_by, 'approved_at', p.confirmed_at, 'reason', p.reason,
                           'verification', p.verification_id)
@@ -103,6 +103,7 @@ class Wish(NamedTuple):
     period_to: date | None = None
     as_of: datetime | None = None
     layout: str | None = None
+    layout_version: int | None = None
     file_name: str | None = None
     file_format: str | None = None
     file_bytes: int | None = None
@@ -123,6 +124,7 @@ class Task(NamedTuple):
     period_to: date | None
     as_of: datetime
     layout: str | None
+    layout_version: int | None
     file_format: str | None
     position: str
     figures: dict[str, Any]
@@ -169,6 +171,7 @@ async def take(tx: Transaction, destination: str, lease_seconds: float) -> Task 
         row["period_to"],
         row["as_of"],
         row["layout"],
+        row["layout_version"],
         row["file_format"],
         row["position"],
         row["figures"],

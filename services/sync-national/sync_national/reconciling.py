@@ -20,10 +20,10 @@ from shared.db import Database
 from shared.dossiers import Dossiers
 from shared.errors import Upstream, UpstreamUnavailable
 from shared.telemetry import log
-from sync_national import export_file, portal_record, reconciliation_store, replay_store, status_store
+from sync_national import export_file, layout_store, portal_record, reconciliation_store, replay_store, status_store
 from sync_national.comparison import FIGURES, Difference, Merge, Ours, Theirs, compare
 from sync_national.export_file import Sorter
-from sync_national.export_layout import LAYOUTS, UnreadableFile
+from sync_national.export_layout import UnreadableFile
 from sync_national.portal import Portal
 from sync_national.portal_record import Item, MappingFailed, Prepared
 from sync_national.reconciliation_store import Task, Wish
@@ -143,10 +143,10 @@ class Reconciler:
         """The uploaded file, read and sorted in a thread piece by piece, so that the service goes on answering."""
         with tempfile.TemporaryFile() as file:
             async with self._system.reading() as rx:
+                layout = await layout_store.layout(rx, task.layout or "dvcqg", task.layout_version)
                 async for piece in reconciliation_store.pieces(rx, task.id):
                     await asyncio.to_thread(file.write, piece)
             file.seek(0)
-            layout = LAYOUTS[task.layout or "dvcqg"]
             kind: export_file.Format = "xlsx" if task.file_format == "xlsx" else "csv"
             sorter = await asyncio.to_thread(export_file.opened, file, kind, layout)
             try:

@@ -63,7 +63,27 @@ ATTEMPT = {
     "number": 1, "at": AT, "version": 1, "progress_number": 1, "outcome": "refused", "reason": "Hồ sơ không hợp lệ",
     "request": {"MaHoSo": CODE}, "exchanges": [{"service": "DongBoHoSoMC", "error_code": "-5"}],
 }  # fmt: skip
+RECONCILIATION_ID = "01920000-0000-7000-8000-000000000001"
+RECONCILIATION: dict[str, Any] = {
+    "id": RECONCILIATION_ID, "destination": "dvcqg", "source": "file", "state": "done", "fault": None,
+    "agencies": ["*"],
+    "period_from": "2023-03-01", "period_to": None, "as_of": AT, "layout": "dvcqg", "file_name": "cong.csv",
+    "file_format": "csv", "file_bytes": 1200345, "file_sha256": "ab" * 32, "asked_by": "operator",
+    "reason": "Báo cáo quý",
+    "asked_at": AT, "started_at": AT, "finished_at": AT, "verifies": None, "repair": None, "compared": 12345,
+    "equal": 12344, "missing_there": 0, "missing_here": 0, "status_differs": 1, "time_differs": 1,
+    "verdict_differs": 0,
+    "payment_differs": 0, "progress_differs": 0, "record_differs": 0, "on_the_way": 2, "changed_since": 3,
+    "not_asked_for": 0, "lines": 12346, "faulty_lines": 1, "faults": ["Dòng 6: Dòng có 1 ô, cần 6"],
+}  # fmt: skip
+DIFFERENCE = {
+    "code": CODE, "agency_code": "H08.15", "kinds": ["status_differs", "time_differs"], "state": "synced",
+    "reason": None, "owner": None, "theirs": {"status": "4", "due": "20230316", "others": []},
+    "ours": {"status": "10", "due": "20230315170000", "ended": "", "payment": "0", "progress": 6, "verdict": None},
+}  # fmt: skip
 ANSWERS: dict[str, Any] = {
+    "/v1/sync/reconciliations": {"items": [RECONCILIATION], "next_cursor": None},
+    f"/v1/sync/reconciliations/{RECONCILIATION_ID}": {**RECONCILIATION, "items": [DIFFERENCE], "next_cursor": "x=/"},
     "/v1/sync/status": SYNC_STATUS,
     "/v1/sync/dossiers": {"items": [PARKED], "next_cursor": None},
     f"/v1/sync/dossiers/{CODE}": {**PARKED, "attempts": [ATTEMPT]},

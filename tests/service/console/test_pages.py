@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.tokens import TokenIssuer
 
-from .conftest import SYNC_STATUS, Console, Neighbours
+from .conftest import CODE, RECONCILIATION_ID, SYNC_STATUS, Console, Neighbours
 
 OPERATOR = "sync:read sync:operate report:read audit:read dossier:read payment:read"
 
@@ -57,6 +57,23 @@ async def test_operator_signs_in_and_sees_the_synchronisation(console: Console, 
     live = await client.get("/console/sync/live", headers={"hx-request": "true"})
     assert "<html" not in live.text
     assert "Cần xử lý" in live.text
+
+
+async def test_a_reconciliation_is_a_record_that_can_be_printed(console: Console, token_issuer: TokenIssuer) -> None:
+    client = await signed_in(console, token_issuer)
+    listed = await client.get("/console/reconciliations")
+    assert f'href="/console/reconciliations/{RECONCILIATION_ID}"' in listed.text
+    assert "từ 01/03/2023" in listed.text
+    page = await client.get(f"/console/reconciliations/{RECONCILIATION_ID}")
+    assert page.status_code == 200, page.text
+    for told in (
+        "Biên bản đối soát", "12.345", "Báo cáo quý", "ab" * 32, "Dòng 6: Dòng có 1 ô, cần 6", CODE,
+        "trạng thái 10 (Đã trả kết quả); hạn trả 17:00:00 15/03/2023", "trạng thái 4 (Đang xử lý); hạn trả 16/03/2023",
+        "Ký, ghi rõ họ tên", "?cursor=x%3D%2F",
+    ):  # fmt: skip
+        assert told in page.text, told
+    style = (await client.get("/console/static/console.css")).text
+    assert "@media print" in style
 
 
 async def test_a_forged_state_or_no_cookie_does_not_sign_in(console: Console) -> None:

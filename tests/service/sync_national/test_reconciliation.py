@@ -179,6 +179,32 @@ async def test_a_file_of_a_period_does_not_miss_the_dossiers_of_others(hub: Hub)
     assert (found["state"], found["compared"]) == ("done", 0)
 
 
+async def test_operators_declare_how_a_provinces_file_is_read_and_old_versions_stay(hub: Hub) -> None:
+    client = await hub.start()
+    codes = await level(hub, client, 2)
+    declared = {
+        "headings": {"code": ["Số biên nhận"], "status": ["Tình trạng"]},
+        "words": {"status": {"Đã nhận": "2", "Xong": "9"}},
+        "delimiter": ";",
+    }
+    first = await client.put("/v1/sync/layouts/tinh", json=declared)
+    assert (first.status_code, first.json()["version"]) == (200, 1), first.text
+    assert (await client.put("/v1/sync/layouts/tinh", json=declared)).json()["version"] == 1
+    content = f"Tình trạng;Số biên nhận\nĐÃ NHẬN;{codes[0]}\nXong;{codes[1]}\n".encode()
+    found = await compared_with(client, content, layout="tinh")
+    assert (found["layout"], found["layout_version"], found["equal"], found["status_differs"]) == ("tinh", 1, 1, 1)
+    second = await client.put("/v1/sync/layouts/tinh", json={**declared, "words": {}})
+    assert second.json()["version"] == 2
+    assert (await client.get("/v1/sync/layouts/tinh", params={"version": 1})).json()["words"] == declared["words"]
+    names = [(it["name"], it["version"]) for it in (await client.get("/v1/sync/layouts")).json()["items"]]
+    assert names == [("dvcqg", 1), ("tinh", 2)]
+    for wrong in ({"headings": {"status": ["x"]}}, {**declared, "words": {"status": {"Xong": "99"}}}):
+        assert (await client.put("/v1/sync/layouts/tinh", json=wrong)).status_code == 422
+    assert (await client.get("/v1/sync/layouts/khac")).status_code == 404
+    one = hub.tokens.headers(role="operator", scopes=["sync:operate"], agencies=["H08.15"])
+    assert (await client.put("/v1/sync/layouts/tinh", json=declared, headers=one)).status_code == 403
+
+
 async def test_a_file_nobody_can_read_fails_in_one_sentence(hub: Hub) -> None:
     client = await hub.start()
     found = await compared_with(client, b"Trang thai\n1\n")

@@ -10,7 +10,7 @@ import httpx2
 T = TypeVar("T")
 
 
-async def until(look: Callable[[], Awaitable[T | None]], *, seconds: float = 20.0, what: str = "it") -> T:
+async def until(look: Callable[[], Awaitable[T | None]], *, seconds: float = 60.0, what: str = "it") -> T:
     """The first true thing that `look` finds."""
     deadline = time.monotonic() + seconds
     while not (found := await look()):

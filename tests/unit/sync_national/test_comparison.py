@@ -30,7 +30,7 @@ def test_each_kind_has_its_own_name() -> None:
     assert compare(OURS, theirs(payment="0")) == ("payment_differs",)
     assert compare(OURS, theirs(progress=3)) == ("progress_differs",)
     assert compare(OURS, theirs(others=("TenTTHC",))) == ("record_differs",)
-    assert compare(OURS, theirs(verdict="late")) == ("verdict_differs",)
+    assert compare(OURS._replace(verdict="on_time"), theirs(verdict="late")) == ("verdict_differs",)
     assert compare(OURS, theirs(status="4", payment="3")) == ("status_differs", "payment_differs")
 
 
@@ -44,11 +44,10 @@ def test_rows_of_theirs_beyond_ours_are_no_difference() -> None:
     assert compare(OURS, theirs(progress=5)) == ()
 
 
-def test_a_verdict_needs_an_end_and_a_due_time() -> None:
-    assert OURS.verdict == "on_time"
-    assert OURS._replace(ended="20260311").verdict == "late"
-    assert OURS._replace(ended="").verdict is None
-    assert compare(OURS._replace(ended=""), theirs(ended="", verdict="late")) == ()
+def test_a_verdict_is_compared_only_where_both_sides_tell_theirs() -> None:
+    assert compare(OURS, theirs(verdict="late")) == ()
+    assert compare(OURS._replace(verdict="late"), theirs()) == ()
+    assert compare(OURS._replace(verdict="late"), theirs(verdict="late")) == ()
 
 
 def test_a_payment_nobody_told_us_of_is_not_compared() -> None:

@@ -66,6 +66,7 @@ CREATE TABLE reconciliation (
   -- What the other side shows it showed at this moment; what the portal acknowledged later is not compared.
   as_of timestamptz NOT NULL,
   layout text,
+  layout_version int,
   file_name text,
   file_format text,
   file_bytes bigint,
@@ -107,18 +108,31 @@ CREATE TABLE difference (
   PRIMARY KEY (reconciliation_id, dossier_code));
 """
 
+LAYOUT = """
+CREATE TABLE export_layout (
+  name text NOT NULL,
+  version int NOT NULL,
+  headings jsonb NOT NULL,
+  words jsonb NOT NULL,
+  delimiter text NOT NULL,
+  declared_by text NOT NULL,
+  declared_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (name, version));
+"""
+
 _WHOLE = "NOT EXISTS (SELECT FROM unnest(agencies) AS agency WHERE NOT hub_covers(agency))"
 
 
 def upgrade() -> None:
     """Columns and tables, with their policies."""
-    for sql in (FACTS, REPLAY, RECONCILIATION):
+    for sql in (FACTS, REPLAY, RECONCILIATION, LAYOUT):
         _run(sql)
     for table in ("replay", "reconciliation"):
         _run(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         _run(f"CREATE POLICY api ON {table} TO {SERVICE}_api USING ({_WHOLE})")
         _run(f"CREATE POLICY system ON {table} TO {SERVICE}_system USING (true)")
         schema.grant(SERVICE, table)
+    schema.grant(SERVICE, "export_layout", api="SELECT, INSERT")
     schema.protect(SERVICE, "replay_item", api="SELECT, INSERT")
     schema.protect(SERVICE, "difference", api="SELECT")
     _run("ALTER TABLE reconciliation_file ENABLE ROW LEVEL SECURITY")
