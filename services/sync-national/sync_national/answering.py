@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import Request, Response
 
 from shared import exchanges, idempotency, web
 from shared.auth import Caller
 from shared.db import Transaction
-from shared.errors import AgencyNotPermitted
+from shared.errors import AgencyNotPermitted, InvalidRequest
 
 A = TypeVar("A", bound=web.Answer | web.Body)
 PURPOSE = "Hub-Purpose"
@@ -43,6 +44,17 @@ async def once(
     if key is not None:
         await idempotency.keep(tx, caller.client_id, key, status, answer, told)
     return Response(answer, status, headers=told, media_type="application/json")
+
+
+def place_of(cursor: str | None) -> str | None:
+    """The id that a list's cursor names. Raises `InvalidRequest` for one we did not make."""
+    place = web.decode_cursor(cursor, 1)
+    if place is None:
+        return None
+    try:
+        return str(UUID(str(place[0])))
+    except ValueError:
+        raise InvalidRequest("The cursor is not one of ours") from None
 
 
 def because(reason: str) -> dict[str, str]:

@@ -49,6 +49,8 @@ class DestinationStatus(web.Answer):
 
     destination: str
     counts: dict[State, int]
+    failures: dict[Literal["partner", "hub", "poison"], int]
+    """Dossiers held up by a failure, by whose fault it is; poison: events that can never pass."""
     oldest_unsynced_seconds: float | None
     acknowledged_last_minute: int
     throughput_per_second: float

@@ -9,8 +9,9 @@ from shared import clock, outbox
 from shared.db import Transaction
 from shared.events import Cause, Event
 from shared.inbox import Handler, Park
-from sync_national import announcing, portal_record, store
+from sync_national import announcing, incident_store, portal_record, store
 from sync_national.change import Gathering
+from sync_national.incident import Failure
 from sync_national.store import Wanted
 from sync_national.syncing import TOPIC, Courier
 
@@ -31,6 +32,10 @@ def follow_dossiers(courier: Courier, gathering: Gathering) -> Handler:
             if freed:
                 await outbox.publish(tx, TOPIC, _unparked(batch, freed, courier.destination))
             tx.on_commit(lambda: courier.bell.ring_in(delay_seconds))
+        # Whose they are nobody can tell: they are for those who see everything.
+        await incident_store.note(
+            tx, courier.destination, [Failure(park.event.subject, "*", park.owner, park.reason) for park in parks]
+        )
         return parks
 
     return follow

@@ -11,7 +11,7 @@ from shared.dossiers import Dossiers
 from shared.errors import UpstreamUnavailable
 from shared.http import Breaker, Peer
 from shared.service import Runtime, create
-from sync_national import api, layout_api, reconciliation_api, replay_api
+from sync_national import api, incident_api, layout_api, reconciliation_api, replay_api
 from sync_national.change import Gathering, Limits
 from sync_national.consumers import follow_dossiers
 from sync_national.portal import Account, Portal
@@ -67,7 +67,14 @@ def create_app(
         async with runtime.running(app):
             yield
 
-    routers = [api.router, replay_api.router, reconciliation_api.router, layout_api.router, exchanges.router]
+    routers = [
+        api.router,
+        replay_api.router,
+        reconciliation_api.router,
+        layout_api.router,
+        incident_api.router,
+        exchanges.router,
+    ]
     return create("sync-national", routers, opening)
 
 

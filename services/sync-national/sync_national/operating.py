@@ -8,7 +8,7 @@ from shared import clock, outbox
 from shared.db import Reading, Transaction
 from shared.errors import Conflict, NotFound
 from shared.events import Cause
-from sync_national import announcing, evidence, reconciliation_store, status_store
+from sync_national import announcing, evidence, incident_store, reconciliation_store, status_store
 from sync_national.change import State
 from sync_national.syncing import TOPIC
 
@@ -49,6 +49,7 @@ async def status(rx: Reading, destination: str) -> dict[str, Any]:
         "oldest_unsynced_seconds": await status_store.oldest_unsynced_seconds(rx, destination),
         "acknowledged_last_minute": acknowledged,
         "throughput_per_second": round(acknowledged / 60, 2),
+        "failures": await incident_store.owners(rx, destination),
         "hold": hold,
         "last_reconciliation": _last(await reconciliation_store.newest_done(rx, destination)),
     }

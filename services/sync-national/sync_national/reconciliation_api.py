@@ -18,7 +18,7 @@ from shared.errors import FieldError, HubError, InvalidRequest, NotFound, Payloa
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
 from sync_national import layout_store, reconciliation_store, replaying
-from sync_national.answering import because, once
+from sync_national.answering import because, once, place_of
 from sync_national.comparison import KINDS
 from sync_national.reconciliation_store import Wish
 from sync_national.replay_api import Replay, rate
@@ -224,10 +224,8 @@ async def list_reconciliations(
     request: Request, rx: InReading, _caller: Reader, cursor: str | None = None, limit: PageSize = 100
 ) -> Reconciliations:
     """The newest first, without their differences."""
-    place = web.decode_cursor(cursor, 1)
-    before = None if place is None else _uuid(place[0])
     destination: str = request.app.state.courier.destination
-    rows = await reconciliation_store.listed(rx, destination, before, limit + 1)
+    rows = await reconciliation_store.listed(rx, destination, place_of(cursor), limit + 1)
     page = rows[:limit]
     more = web.encode_cursor(page[-1]["id"]) if len(rows) > limit else None
     return Reconciliations(items=[Reconciliation(**row) for row in page], next_cursor=more)
@@ -348,13 +346,6 @@ def _parsed(kind: type[P], given: Any) -> P:
         return kind.model_validate(given)
     except ValidationError as failure:
         raise problems.invalid(failure) from None
-
-
-def _uuid(text: object) -> str:
-    try:
-        return str(UUID(str(text)))
-    except ValueError:
-        raise InvalidRequest("The cursor is not one of ours") from None
 
 
 assert get_args(Kind) == KINDS

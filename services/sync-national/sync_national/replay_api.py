@@ -35,6 +35,7 @@ class Filter(web.Body):
     owner: Literal["partner", "hub", "poison"] | None = None
     reason: Reason | None = None
     codes: Annotated[list[Code], Field(min_length=1, max_length=5000)] | None = None
+    incident: UUID | None = None
 
 
 class PlanRequest(web.Body):
@@ -99,7 +100,7 @@ async def plan_retries(
     request: Request, tx: InTransaction, caller: Operator, body: PlanRequest, key: Key = None
 ) -> Response:
     """Freeze the list of dossiers that fit, and show how many and which; confirm to let it run."""
-    wanted = body.filter.model_dump(exclude_none=True)
+    wanted = body.filter.model_dump(mode="json", exclude_none=True)
     if states := wanted.pop("state", None):
         wanted["states"] = states
 

@@ -27,6 +27,8 @@ WHERE destination = :destination AND {_RETRYABLE}
   AND (CAST(:owner AS text) IS NULL OR owner = :owner)
   AND (CAST(:reason AS text) IS NULL OR reason = :reason)
   AND (CAST(:codes AS text[]) IS NULL OR dossier_code = ANY(:codes))
+  AND (CAST(:incident AS uuid) IS NULL OR dossier_code IN (
+    SELECT d.dossier_code FROM incident_dossier d WHERE d.incident_id = CAST(:incident AS uuid)))
 """  # noqa: S608 - our own text
 _FREEZE_DIFFERENCES = """
 INSERT INTO replay_item (replay_id, dossier_code, agency_code)
@@ -148,7 +150,7 @@ async def plan(
     if kind == "repair":
         count = await tx.execute(_FREEZE_DIFFERENCES, id=id_, reconciliation_id=reconciliation_id)
     else:
-        names = ("states", "agency", "owner", "reason", "codes")
+        names = ("states", "agency", "owner", "reason", "codes", "incident")
         given = {name: wanted.get(name) for name in names}
         count = await tx.execute(_FREEZE, id=id_, destination=destination, **given)
     await tx.execute("UPDATE replay SET planned_count = :count WHERE id = CAST(:id AS uuid)", id=id_, count=count)

@@ -112,6 +112,9 @@ ORDER BY dossier_code FOR UPDATE
 """
 
 _SAVE = """
+WITH passed AS (
+  DELETE FROM incident_dossier d USING unnest($3::text[], $12::text[]) AS p (dossier_code, reason)
+  WHERE d.destination = $1 AND d.dossier_code = p.dossier_code AND p.reason IS NULL)
 UPDATE standing s SET
   state = u.state, acknowledged_version = u.acknowledged_version, desired_progress = u.desired_progress,
   acknowledged_progress = u.acknowledged_progress, presence = u.presence, digest = u.digest,

@@ -30,10 +30,11 @@ from shared.dossiers import Dossiers
 from shared.errors import Upstream
 from shared.events import Event
 from shared.telemetry import log
-from sync_national import evidence, store
+from sync_national import evidence, incident_store, store
 from sync_national.announcing import acknowledged, parked
 from sync_national.change import Limits, Settled, Standing, settle
 from sync_national.evidence import Attempt
+from sync_national.incident import Failure
 from sync_national.portal import Portal
 from sync_national.round import Round
 from sync_national.store import Claims, Outcome
@@ -190,6 +191,7 @@ class Courier:
                 )
                 news.extend(self._events(claim.dossier_code, before, after, present))
             await store.save(tx, self.destination, outcomes, claimed_at)
+            await incident_store.note(tx, self.destination, _failures(claims, outcomes))
             await evidence.keep(tx, self.destination, present, attempts, self._pace.attempts_kept)
             await outbox.publish(tx, TOPIC, news)
         self._after(claims, visit, outcomes)
@@ -214,9 +216,10 @@ class Courier:
             self.bell.ring_in(min(waits))
 
     async def sum_up(self) -> int:
-        """Fold the notes of the counts; called every second."""
+        """Fold the notes of the counts, close incidents that are over; called every second."""
         async with self._database.transaction() as tx:
             await store.sum_notes(tx)
+            await incident_store.close_what_is_over(tx, self.destination)
         return 0
 
     async def forget(self, keep_days: int) -> int:
@@ -243,6 +246,15 @@ class Lease:
             return False
         self._ends = started + self._courier.lease_seconds
         return True
+
+
+def _failures(claims: Claims, outcomes: Sequence[Outcome]) -> list[Failure]:
+    agencies = {claim.dossier_code: claim.agency_code for claim in claims.rows}
+    return [
+        Failure(outcome.dossier_code, agencies[outcome.dossier_code], standing.owner, standing.reason)
+        for outcome in outcomes
+        if (standing := outcome.settled.standing).reason and standing.owner
+    ]
 
 
 def _has_gained(before: Standing, after: Standing) -> bool:
