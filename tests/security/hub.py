@@ -53,7 +53,19 @@ class Hub:
         headers |= {"authorization": f"Bearer {token}"} if token is not None else {}
         headers |= more.pop("headers", {})
         content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        if path.startswith("/v1/sync/stream"):
+            return self._opened(self.urls[at] + path, headers)
+        if path.startswith("/v1/feed") and "wait=" not in path:
+            path += f"{'&' if '?' in path else '?'}wait=0"
         return self.http.request(method, self.urls[at] + path, content=content, headers=headers, **more)
+
+    def _opened(self, url: str, headers: dict[str, str]) -> httpx2.Response:
+        """A stream that begins has no end to wait for."""
+        with self.http.stream("GET", url, headers=headers) as answer:
+            if answer.headers["content-type"].startswith("text/event-stream"):
+                return httpx2.Response(answer.status_code, headers=answer.headers)
+            answer.read()
+            return answer
 
     def lines(self, path: str, token: str, *lines: dict[str, Any]) -> list[dict[str, Any]]:
         """The answers of an NDJSON batch."""

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from tests.e2e.journey import ACTOR
 
-Object = Literal["none", "dossier", "payment", "verification", "shared", "client"]
-"""Whose the object in the path is: an agency's (`dossier`, `payment`, `verification`); `shared`: reference data or
+Object = Literal["none", "dossier", "payment", "verification", "work", "shared", "client"]
+"""Whose the object in the path is: an agency's (`dossier`, `payment`, `verification`); `work`: what operators do to the
+dossiers of several agencies (its own tests see to it: `service/sync_national`); `shared`: reference data or
 the tracking page, which the contract opens to all agencies; `client`: administered, and belongs to no agency."""
 
 _NO_BODY: Mapping[str, Any] = {}
@@ -69,24 +70,30 @@ RULES: Mapping[str, Rule] = {
     "GET /v1/citizens/verifications/{verification_id}": Rule("citizen:verify", "verification"),
     "GET /v1/sync/status": Rule("sync:read"),
     "GET /v1/sync/dossiers": Rule("sync:read"),
+    "GET /v1/sync/stream": Rule("sync:read"),
+    "GET /v1/feed": Rule("dossier:read"),
     "GET /v1/sync/dossiers/{code}": Rule("sync:read", "dossier"),
     "POST /v1/sync/dossiers/{code}/retry": Rule("sync:operate", "dossier"),
     "POST /v1/sync/retries": Rule("sync:operate", probe={"filter": {"codes": ["H08.15-230301-999999"]}}),
-    "GET /v1/sync/retries/{replay_id}": Rule("sync:read"),
-    "POST /v1/sync/retries/{replay_id}/confirm": Rule("sync:operate"),
-    "POST /v1/sync/retries/{replay_id}/cancel": Rule("sync:operate"),
+    "GET /v1/sync/retries/{replay_id}": Rule("sync:read", "work"),
+    "POST /v1/sync/retries/{replay_id}/confirm": Rule("sync:operate", "work"),
+    "POST /v1/sync/retries/{replay_id}/cancel": Rule("sync:operate", "work"),
     "POST /v1/sync/reconciliations": Rule("sync:operate", probe={"from": "2020-01-01", "to": "2020-01-01"}),
     "GET /v1/sync/reconciliations": Rule("sync:read"),
-    "GET /v1/sync/reconciliations/{reconciliation_id}": Rule("sync:read"),
-    "POST /v1/sync/reconciliations/{reconciliation_id}/repair": Rule("sync:operate"),
+    "GET /v1/sync/reconciliations/{reconciliation_id}": Rule("sync:read", "work"),
+    "POST /v1/sync/reconciliations/{reconciliation_id}/repair": Rule("sync:operate", "work"),
     "GET /v1/sync/incidents": Rule("sync:read"),
-    "GET /v1/sync/incidents/{incident_id}": Rule("sync:read"),
-    "POST /v1/sync/incidents/{incident_id}/resolve": Rule("sync:operate"),
+    "GET /v1/sync/incidents/{incident_id}": Rule("sync:read", "work"),
+    "POST /v1/sync/incidents/{incident_id}/resolve": Rule("sync:operate", "work"),
     "GET /v1/sync/layouts": Rule("sync:read"),
-    "GET /v1/sync/layouts/{name}": Rule("sync:read"),
-    "PUT /v1/sync/layouts/{name}": Rule("sync:operate", probe={"headings": {}}),
+    "GET /v1/sync/layouts/{name}": Rule("sync:read", "shared"),
+    "PUT /v1/sync/layouts/{name}": Rule("sync:operate", "shared", probe={"headings": {}}),
     "POST /v1/sync/hold": Rule("sync:operate", probe={"destination": "nowhere"}),
     "POST /v1/sync/release": Rule("sync:operate", probe={"destination": "nowhere"}),
+    "POST /v1/sync/maintenance": Rule("sync:operate", probe={"destination": "nowhere"}),
+    "GET /v1/sync/maintenance": Rule("sync:read"),
+    "GET /v1/sync/maintenance/{maintenance_id}": Rule("sync:read", "work"),
+    "POST /v1/sync/maintenance/{maintenance_id}/cancel": Rule("sync:operate", "work"),
     "GET /v1/reports/agencies": Rule("report:read"),
     "GET /v1/reports/fees": Rule("report:read"),
     "POST /v1/clients": Rule("client:admin"),

@@ -88,7 +88,7 @@ def session(hub: Hub) -> Iterator[requests.Session]:
     hub.call("POST", "/v1/sync/release", hub.token("operator"))
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [name for name in RULES if name != "GET /v1/sync/stream"])  # it has no end
 def test_every_answer_is_in_the_document(
     hub: Hub, world: World, schema: Any, session: requests.Session, is_long: bool, name: str
 ) -> None:
@@ -120,6 +120,8 @@ def test_every_answer_is_in_the_document(
                 for each in drawn:
                     replaced(data, known, each)
                 case.body = b"\n".join(json.dumps(each).encode() for each in drawn)
+            if name == "GET /v1/feed" and (strategy is right or "wait" not in (case.query or {})):
+                case.query = {**(case.query or {}), "wait": 0}
             headers = {"authorization": f"Bearer {token}"} if token else {}
             answer = case.call(base_url=hub.stack.gateway, session=session, headers=headers)
             assert (

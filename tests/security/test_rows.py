@@ -48,7 +48,15 @@ OPEN: Mapping[str, Mapping[str, str]] = {
     },
     "payment": _MESSAGING,
     "citizen_db_adapter": _MESSAGING | {"quota": "calls per minute of the whole hub"},
-    "sync_national": _MESSAGING | {"delivery": "the portal's answers, without records", "hold": "of a destination"},
+    "sync_national": _MESSAGING
+    | {
+        "delivery": "the portal's answers, without records",
+        "hold": "who holds a destination or an agency, and why; no dossier is named",
+        "maintenance": "as hold",
+        "held_now": "as hold",
+        "hold_watch": "whether a destination was held a second ago",
+        "export_layout": "how a portal's file is read",
+    },
     "console": _PARKED,
 }
 """Tables that the API's role reads without a policy, and why."""

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from dossier import api, catalogue_api, consumers, intake_api, transition_api, working_calendar
+from dossier import api, catalogue_api, consumers, feed_api, intake_api, transition_api, working_calendar
 from dossier.cataloguing import Catalogue
 from dossier.consumers import Consumers
 from dossier.handling import Procedures
@@ -17,6 +17,7 @@ from dossier.submitting import PersonHash
 from shared import exchanges, service
 from shared.auth import JwksSource
 from shared.direct import Direct
+from shared.published import Tail
 from shared.service import Runtime
 
 ROUTERS = (
@@ -24,6 +25,7 @@ ROUTERS = (
     transition_api.router,
     api.router,
     catalogue_api.router,
+    feed_api.router,
     api.internal_router,
     catalogue_api.internal_router,
     exchanges.router,
@@ -48,6 +50,8 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         direct = Direct(api_url, size=settings.intake_lanes, wake=database.wake)
         runtime.close_at_end(direct)
         singles = Singles(direct)
+        app.state.tail = Tail(runtime.system_database, feed_api.TOPIC, feed_api.told)
+        runtime.close_at_end(app.state.tail)
         app.state.intake = Intake(database, direct, singles, catalogue, Numbers(database), person_hash)
         folding = Consumers(procedures)
         runtime.read(consumers.IDENTITY, folding.identity)

@@ -18,6 +18,7 @@ from typing import Any, Self
 import httptools
 
 MOST_HEAD_BYTES = 64 * 1024
+_NEWS = b"text/event-stream"
 _WITHOUT_BODY = frozenset((204, 304))
 Body = bytes | AsyncIterator[bytes] | None
 
@@ -107,17 +108,20 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
         self._room = self._head_bytes = self._status = 0
-        self._is_framed = self._keeps_open = self._until_end = False
+        self._is_framed = self._keeps_open = self._until_end = self._may_stream = False
         self._under_way = False
         self._is_reading = True
         self.is_open = False
         self.idle_since = 0.0
         """By the loop's clock."""
 
-    async def send(self, head: bytes, body: Body, *, is_chunked: bool, cap: int, seconds: float) -> Answer:
+    async def send(
+        self, head: bytes, body: Body, *, is_chunked: bool, cap: int, seconds: float, may_stream: bool = False
+    ) -> Answer:
         """One exchange. Raises `BrokenOff`, `NotHttp`, `TimeoutError`, or what a streamed body raises."""
         loop = asyncio.get_running_loop()
         self._begin(cap)
+        self._may_stream = may_stream
         answered: asyncio.Future[Answer] = loop.create_future()
         self._answered = answered
         self._timer = loop.call_later(seconds, self.give_up, TimeoutError())
@@ -212,6 +216,11 @@ class Connection(asyncio.Protocol):
         self._status = status
         self._keeps_open = self._parser.should_keep_alive()
         self._until_end = not self._is_framed and status not in _WITHOUT_BODY
+        if self._may_stream and self._is_news() and self._answered is not None and not self._answered.done():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._rest = Rest(self)
+            self._answered.set_result(self._answer())
 
     def on_body(self, body: bytes) -> None:
         if self._rest is not None:
@@ -228,6 +237,9 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._status:
             self._complete()
+
+    def _is_news(self) -> bool:
+        return any(name.lower() == b"content-type" and value.startswith(_NEWS) for name, value in self._headers)
 
     def _begin(self, cap: int) -> None:
         self._under_way = True

@@ -12,7 +12,7 @@ An answer larger than the cap streams: a record `opening` before its first byte 
 import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from time import monotonic, perf_counter
 
@@ -21,14 +21,14 @@ from prometheus_client import Histogram
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway import body as bodies
-from gateway import header, turning_away
+from gateway import header, streaming, turning_away
 from gateway.admitting import Admission
 from gateway.call import CALL, Call, concerned, evidence
-from gateway.connection import Answer, Rest
+from gateway.connection import Answer
 from gateway.header import Incoming
 from gateway.recording import Recorder
 from gateway.room import Crowded, Room
-from gateway.route import Match, Table
+from gateway.route import Kind, Match, Table
 from gateway.turning_away import TurningAway
 from gateway.upstream import Upstream
 from shared import clock, problems
@@ -52,7 +52,8 @@ class Forwarding:
         upstreams: Mapping[str, Upstream],
         *,
         table: Table,
-        rooms: Mapping[tuple[str, bool], Room],
+        rooms: Mapping[tuple[str, Kind], Room],
+        waiting: Mapping[str, Upstream],
         answer_cap: int,
         body_deadline_seconds: float,
         most_held_bytes: int,
@@ -62,7 +63,9 @@ class Forwarding:
         self.upstreams = upstreams
         self.table = table
         self.rooms = rooms
-        """By service, and whether the route takes batches: a few of those keep a service busy for long."""
+        """By service and kind: a few batches keep a service busy for long, and those who wait for news only wait."""
+        self.waiting = waiting
+        """By service: connections of those who wait for news."""
         self.turning_away = TurningAway(table, rooms)
         self.answer_cap = answer_cap
         self.body_deadline_seconds = body_deadline_seconds
@@ -116,7 +119,7 @@ class Front:
             call.incoming = header.incoming(scope["headers"])
             await self._admit(call)
             self._to.recorder.require()
-            room = self._to.rooms[match.route.service, match.route.is_batch]
+            room = self._to.rooms[match.route.service, match.route.kind]
             room.require(call.who)  # before the body is read; it may have filled by then
             with self._to.holding(call.held_bytes):
                 answer = await self._placed(room, call, scope, receive)
@@ -133,7 +136,7 @@ class Front:
             if call.client_id is None and match.route.access == "token":
                 await _send(send, answer, call.exchange_id)
                 return
-        await self._conclude(call, answer, send)
+        await self._conclude(call, answer, receive, send)
         _observed(match.route.method, match.route.template, answer.status).observe(perf_counter() - started)
 
     async def _admit(self, call: Call) -> None:
@@ -169,14 +172,14 @@ class Front:
 
     async def _forwarded(self, call: Call, body: bytes | None, receive: Receive) -> Answer:
         route, incoming = call.match.route, call.incoming
-        upstream = self._to.upstreams[route.service]
+        upstream = (self._to.waiting if route.is_long else self._to.upstreams)[route.service]
         headers = incoming.kept
         headers.append(("hub-exchange-id", call.exchange_id))
         headers.append(("traceparent", header.traced(incoming.traceparent)))
         target = f"{call.path}?{call.query.decode('ascii', 'replace')}" if call.query else call.path
         cap = self._to.answer_cap
         if not call.is_streamed:
-            answer = await upstream.send(route.method, target, headers, body, cap=cap)
+            answer = await upstream.send(route.method, target, headers, body, cap=cap, may_stream=route.is_long)
             call.dossier_codes = concerned(call, answer, body or b"")
             return answer
         stream = bodies.Stream(receive, route.body_bytes)
@@ -212,7 +215,7 @@ class Front:
         call.dossier_codes = call.dossier_codes or concerned(call, answer, body)
         return answer
 
-    async def _conclude(self, call: Call, answer: Answer, send: Send) -> None:
+    async def _conclude(self, call: Call, answer: Answer, receive: Receive, send: Send) -> None:
         """Record, then answer; what cannot be recorded is answered 503."""
         exchange = evidence(call, answer)
         crashpoint("exchange.before_record")
@@ -228,7 +231,11 @@ class Front:
         if answer.rest is None:
             await _send(send, answer, call.exchange_id)
             return
-        digest = await _stream(send, answer, answer.rest, call.exchange_id)
+        head = _head(answer, call.exchange_id)
+        if call.match.route.is_long:
+            digest = await streaming.news(send, receive, head, answer.rest)
+        else:
+            digest = await streaming.large(send, head, answer, answer.rest)
         closing = exchange._replace(kind="closing", response_sha256=digest, answered_at=clock.now())
         await self._to.recorder.record(closing)
 
@@ -265,17 +272,3 @@ async def _send(send: Send, answer: Answer, exchange_id: str) -> None:
             return  # an answer without its end: the server in front closes the connection
         body = b""
     await send({"type": "http.response.body", "body": body})
-
-
-async def _stream(send: Send, answer: Answer, rest: Rest, exchange_id: str) -> bytes:
-    """Send head, beginning and rest as they come; the digest of all of it."""
-    digest = hashlib.sha256(answer.body)
-    await send(_head(answer, exchange_id))
-    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
-    async with aclosing(rest):
-        async for piece in rest:
-            digest.update(piece)
-            async with asyncio.timeout(_PIECE_SECONDS):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-    return digest.digest()

@@ -17,7 +17,7 @@ from gateway.quota import Quota
 from gateway.recording import Recorder
 from gateway.recovering import Recovery
 from gateway.room import Room
-from gateway.route import Table
+from gateway.route import Kind, Table
 from gateway.sealing import Sealing
 from gateway.settings import Settings
 from gateway.signing_in import SignIn
@@ -34,7 +34,8 @@ def create_app(settings: Settings) -> Front:
     signer = Keys.from_file(settings.signing_keys_file, settings.gateway_url)
     runtime = Runtime("gateway", settings, jwks=JwksSource.of(signer.public()))
     recorder = Recorder(settings.database_system_url.get_secret_value())
-    upstreams = _upstreams(settings)
+    upstreams = _upstreams(settings, settings.upstream_most_under_way)
+    waiting = _upstreams(settings, settings.long_at_once)
     sign_in = SignIn(
         signer.derived("sign-in form"), tries=settings.sign_in_tries, window_seconds=settings.sign_in_window_seconds
     )
@@ -51,7 +52,7 @@ def create_app(settings: Settings) -> Front:
     @asynccontextmanager
     async def opening(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for upstream in upstreams.values():
+            for upstream in (*upstreams.values(), *waiting.values()):
                 await stack.enter_async_context(upstream)
             await recorder.start()
             stack.push_async_callback(recorder.stop)
@@ -64,7 +65,7 @@ def create_app(settings: Settings) -> Front:
     app = service.create("gateway", routers, opening)
     # The framework's own /openapi.json would stand before ours, which is the union of all services.
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "name", "") != "openapi"]
-    return Front(app, _forwarding(settings, runtime, recorder, upstreams))
+    return Front(app, _forwarding(settings, runtime, recorder, upstreams, waiting))
 
 
 def _forwarding(
@@ -72,6 +73,7 @@ def _forwarding(
     runtime: Runtime,
     recorder: Recorder,
     upstreams: Mapping[str, Upstream],
+    waiting: Mapping[str, Upstream],
 ) -> Forwarding:
     admission = Admission(
         runtime.verifier,
@@ -85,6 +87,7 @@ def _forwarding(
         upstreams,
         table=Table(),
         rooms=_rooms(settings, upstreams),
+        waiting=waiting,
         answer_cap=settings.answer_buffer_bytes,
         body_deadline_seconds=settings.body_deadline_seconds,
         most_held_bytes=settings.bodies_held_bytes,
@@ -99,33 +102,34 @@ def serve(settings: Settings) -> None:
     service.serve(front, settings, http=protocol, proxy_headers=False, server_header=False)
 
 
-def _upstreams(settings: Settings) -> dict[str, Upstream]:
+def _upstreams(settings: Settings, most_under_way: int) -> dict[str, Upstream]:
     urls = _services(settings) | {"console": settings.console_url}
     return {
         name: Upstream(
             name,
             url,
             deadline_seconds=settings.upstream_deadline_seconds,
-            most_under_way=settings.upstream_most_under_way,
+            most_under_way=most_under_way,
         )
         for name, url in urls.items()
     }
 
 
-def _rooms(settings: Settings, upstreams: Mapping[str, Upstream]) -> dict[tuple[str, bool], Room]:
-    """Two for each service, and for the gateway's own routes."""
-    rooms = {}
+def _rooms(settings: Settings, upstreams: Mapping[str, Upstream]) -> dict[tuple[str, Kind], Room]:
+    """Three for each service, and for the gateway's own routes."""
+    rooms: dict[tuple[str, Kind], Room] = {}
     for name in ("gateway", *upstreams):
-        rooms[name, False] = Room(
+        rooms[name, "single"] = Room(
             at_once=settings.requests_at_once,
             most_waiting=settings.requests_waiting,
             wait_seconds=settings.waiting_seconds,
         )
-        rooms[name, True] = Room(
+        rooms[name, "batch"] = Room(
             at_once=settings.batches_at_once,
             most_waiting=settings.batches_waiting,
             wait_seconds=settings.batches_waiting_seconds,
         )
+        rooms[name, "long"] = Room(at_once=settings.long_at_once, most_waiting=0, wait_seconds=0.0)
     return rooms
 
 

@@ -19,6 +19,7 @@ Concern = Literal["nothing", "path", "query", "answer", "lines", "items", "event
 """Where the dossiers of an exchange are named: the path's {code}; `dossier_code` in the query; the answer's
 Location, `code` or `dossier_code`; the NDJSON answer's lines; the items of a list; the events of the request."""
 
+Kind = Literal["single", "batch", "long"]
 KIBIBYTE = 1024
 BODY_BYTES = 1024 * KIBIBYTE
 BATCH_BYTES = 16 * 1024 * KIBIBYTE
@@ -41,6 +42,13 @@ class Route:
     concern: Concern = "nothing"
     body_bytes: int = BODY_BYTES
     is_recorded: bool = True
+    is_long: bool = False
+    """Waits for news: a long poll, or a stream. It must not take the places of those who want an answer."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which places of its service it takes."""
+        return "long" if self.is_long else "batch" if self.is_batch else "single"
 
     @property
     def is_batch(self) -> bool:
@@ -79,6 +87,7 @@ def _dossier() -> list[Route]:
         Route("POST", "/v1/dossiers/transitions/batch", "dossier", transition, concern="lines", body_bytes=BATCH_BYTES),
         Route("GET", "/v1/tracking/{code}", "dossier", read, concern="path"),
         Route("POST", "/v1/ratings", "dossier", write, concern="answer"),
+        Route("GET", "/v1/feed", "dossier", read, is_long=True),
     ]
 
 
@@ -104,6 +113,7 @@ def _citizen() -> list[Route]:
 def _sync() -> list[Route]:
     return [
         Route("GET", "/v1/sync/status", "sync-national", "sync:read"),
+        Route("GET", "/v1/sync/stream", "sync-national", "sync:read", is_long=True),
         Route("GET", "/v1/sync/dossiers", "sync-national", "sync:read"),
         Route("GET", "/v1/sync/dossiers/{code}", "sync-national", "sync:read", concern="path"),
         Route("POST", "/v1/sync/dossiers/{code}/retry", "sync-national", "sync:operate", concern="path"),
@@ -123,6 +133,10 @@ def _sync() -> list[Route]:
         Route("PUT", "/v1/sync/layouts/{name}", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/hold", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/release", "sync-national", "sync:operate"),
+        Route("POST", "/v1/sync/maintenance", "sync-national", "sync:operate"),
+        Route("GET", "/v1/sync/maintenance", "sync-national", "sync:read"),
+        Route("GET", "/v1/sync/maintenance/{maintenance_id}", "sync-national", "sync:read"),
+        Route("POST", "/v1/sync/maintenance/{maintenance_id}/cancel", "sync-national", "sync:operate"),
     ]
 
 
@@ -185,8 +199,6 @@ LATER: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/settlements"),
     ("GET", "/v1/settlements/{id}"),
     ("GET", "/v1/events"),
-    ("GET", "/v1/feed"),
-    ("GET", "/v1/sync/stream"),
     ("GET", "/v1/reports/indicators"),
     ("GET", "/v1/reports/form-ii06a"),
     ("POST", "/dvcqg/dossiers"),

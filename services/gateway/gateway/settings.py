@@ -21,6 +21,7 @@ class Settings(ServiceSettings):
     requests_at_once: int = 24
     requests_waiting: int = 128
     batches_at_once: int = 16
+    long_at_once: int = 1000
     batches_waiting: int = 128
     waiting_seconds: float = 2.0
     batches_waiting_seconds: float = 10.0

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from prometheus_client import Counter
 
 from gateway.room import Crowded, Room, ShareTaken
-from gateway.route import Table
+from gateway.route import Kind, Table
 from shared import problems
 from shared.errors import HubError
 from shared.events import new_id
@@ -25,7 +25,7 @@ _MOST_KNOWN = 1000
 class TurningAway:
     """Who was refused lately, by what stood in `Authorization`."""
 
-    def __init__(self, table: Table, rooms: Mapping[tuple[str, bool], Room]) -> None:
+    def __init__(self, table: Table, rooms: Mapping[tuple[str, Kind], Room]) -> None:
         self._table = table
         self._rooms = rooms
         self._known: OrderedDict[bytes, str] = OrderedDict()
@@ -47,7 +47,7 @@ class TurningAway:
         try:
             route = self._table.find(method.decode("ascii"), url.partition(b"?")[0].decode("ascii")).route
             if route.access == "token":
-                self._rooms[route.service, route.is_batch].require(who)
+                self._rooms[route.service, route.kind].require(who)
         except (Crowded, ShareTaken) as refused:
             count(route.service, refused.status)
             head, body = _told(refused.status)

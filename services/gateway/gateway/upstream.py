@@ -63,8 +63,11 @@ class Upstream:
         *,
         length: int | None = None,
         cap: int,
+        may_stream: bool = False,
     ) -> Answer:
         """Send one request; `length` is what a streamed body was said to have, None sends it in chunks.
+
+        `may_stream`: an answer of server-sent events is handed over at its head; the deadline is that of the head.
 
         Raises `Overloaded`, one of `shared.errors.Upstream`, or what reading a streamed body raises.
         """
@@ -79,7 +82,10 @@ class Upstream:
         self.under_way += 1
         connection = self._idle_one() or await self._connect()
         try:
-            return await connection.send(head, body, is_chunked=is_chunked, cap=cap, seconds=self._deadline_seconds)
+            seconds = self._deadline_seconds
+            return await connection.send(
+                head, body, is_chunked=is_chunked, cap=cap, seconds=seconds, may_stream=may_stream
+            )
         except (BrokenOff, NotHttp, TimeoutError) as fault:
             raise self._explained(fault) from fault
 

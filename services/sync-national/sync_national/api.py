@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query, Request, Response
-from pydantic import Field
 
 from shared import web
 from shared.auth import Caller
-from shared.errors import AgencyNotPermitted, NotFound
+from shared.errors import NotFound
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
 from sync_national import operating
-from sync_national.answering import once, require_all_agencies
+from sync_national.answering import once
 from sync_national.change import State
+from sync_national.hold_api import Hold
 from sync_national.operating import NothingToRetry, OutcomeUnknown
 
 router = web.router(tags=["synchronisation"], prefix="/v1/sync")
@@ -21,17 +21,7 @@ router = web.router(tags=["synchronisation"], prefix="/v1/sync")
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
 Key = Annotated[str | None, Header(alias="Idempotency-Key")]
-Destination = Literal["dvcqg"]
-_DESTINATION: Destination = "dvcqg"
-
-
-class Hold(web.Answer):
-    """A destination on hold."""
-
-    destination: str
-    reason: str
-    held_by: str
-    held_since: datetime
+_DESTINATION = "dvcqg"
 
 
 class LastReconciliation(web.Answer):
@@ -42,6 +32,20 @@ class LastReconciliation(web.Answer):
     finished_at: datetime | None
     compared: int
     differing: int
+
+
+class Drain(web.Answer):
+    """How far what waits has gone out."""
+
+    waiting: int
+    """Dossiers that go out by themselves: pending, held, in flight, unknown, failed."""
+    per_second: float
+    """Acknowledged, over the last minute or since the release when that is less."""
+    released_at: datetime | None
+    waiting_at_release: int | None
+    done_pct: float | None
+    expected_at: datetime | None
+    """When nothing will wait any more at this pace; null when nothing waits or moves, or a hold has no end."""
 
 
 class DestinationStatus(web.Answer):
@@ -56,6 +60,10 @@ class DestinationStatus(web.Answer):
     throughput_per_second: float
     breaker: Literal["closed", "open", "half_open"]
     hold: Hold | None
+    """Of the whole destination."""
+    holds: list[Hold]
+    """All of them, those of agencies and planned maintenance included."""
+    drain: Drain
     quota_left: int | None
     last_reconciliation: LastReconciliation | None
 
@@ -126,19 +134,6 @@ class Dossiers(web.Answer):
     next_cursor: str | None
 
 
-class HoldRequest(web.Body):
-    """Maintenance begins."""
-
-    destination: Destination = _DESTINATION
-    reason: Annotated[str, Field(max_length=500)] = ""
-
-
-class ReleaseRequest(web.Body):
-    """Maintenance is over."""
-
-    destination: Destination = _DESTINATION
-
-
 @router.get("/status")
 async def get_status(request: Request, rx: InReading, _caller: Reader) -> Status:
     """Per destination: counts by state, age of the oldest unsynced change, rate, breaker, hold."""
@@ -187,42 +182,3 @@ async def retry_dossier(code: str, request: Request, tx: InTransaction, caller: 
         return Dossier(**await operating.retry(tx, _DESTINATION, code, web.cause(request)))
 
     return await once(request, tx, caller, key, act, [code])
-
-
-@router.post(
-    "/hold",
-    response_model=Hold,
-    responses=errors(AgencyNotPermitted, IdempotencyKeyReused, RequestInProgress),
-)
-async def hold_destination(
-    request: Request, tx: InTransaction, caller: Operator, body: HoldRequest | None = None, key: Key = None
-) -> Response:
-    """Push nothing to the destination until it is released; changes go on being collected."""
-    require_all_agencies(caller)
-    asked = body or HoldRequest()
-
-    async def act() -> web.Answer:
-        held = await operating.hold(tx, asked.destination, asked.reason, caller.client_id)
-        return Hold(**held._asdict())
-
-    return await once(request, tx, caller, key, act)
-
-
-@router.post(
-    "/release",
-    response_model=ReleaseRequest,
-    responses=errors(AgencyNotPermitted, IdempotencyKeyReused, RequestInProgress),
-)
-async def release_destination(
-    request: Request, tx: InTransaction, caller: Operator, body: ReleaseRequest | None = None, key: Key = None
-) -> Response:
-    """Push again; releasing what is not on hold changes nothing."""
-    require_all_agencies(caller)
-    asked = body or ReleaseRequest()
-
-    async def act() -> web.Answer | web.Body:
-        await operating.release(tx, asked.destination)
-        tx.on_commit(lambda: request.app.state.courier.bell.ring_in(0.0))
-        return asked
-
-    return await once(request, tx, caller, key, act)

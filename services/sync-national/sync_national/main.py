@@ -10,15 +10,17 @@ from shared.auth import JwksSource
 from shared.dossiers import Dossiers
 from shared.errors import UpstreamUnavailable
 from shared.http import Breaker, Peer
+from shared.published import Tail
 from shared.service import Runtime, create
-from sync_national import api, incident_api, layout_api, reconciliation_api, replay_api
+from sync_national import api, hold_api, incident_api, layout_api, reconciliation_api, replay_api, stream_api
 from sync_national.change import Gathering, Limits
 from sync_national.consumers import follow_dossiers
 from sync_national.portal import Account, Portal
 from sync_national.reconciling import Reconciler
 from sync_national.replaying import Replayer
 from sync_national.settings import Settings
-from sync_national.syncing import Courier, Pace
+from sync_national.stream_api import Streams
+from sync_national.syncing import TOPIC, Courier, Pace
 
 DESTINATION = "dvcqg"
 _IDLE_SECONDS = 1.0  # the bell wakes the workers; the poll finds what other copies' readers wrote
@@ -47,22 +49,11 @@ def create_app(
         for number in range(settings.sync_workers):
             runtime.work(f"push {number}", courier.step, idle_seconds=_IDLE_SECONDS, wake=courier.bell.wake)
         runtime.work("tally", courier.sum_up, idle_seconds=_SUM_UP_SECONDS)
-        reconciler = Reconciler(
-            DESTINATION,
-            runtime.system_database,
-            runtime.api_database,
-            courier.dossiers,
-            portal,
-            look_ups_at_once=_LOOK_UPS_AT_ONCE,
-        )
-        replayer = Replayer(DESTINATION, runtime.system_database, courier.bell)
-        runtime.work("replay", replayer.step, idle_seconds=_REPLAY_SECONDS)
-        runtime.work("reconcile", reconciler.step, idle_seconds=_RECONCILE_SECONDS)
-        runtime.work("verify", reconciler.verify, idle_seconds=_RECONCILE_SECONDS)
-        at = settings.sync_reconcile_at
-        runtime.work("schedule", lambda: reconciler.schedule(at), idle_seconds=_SCHEDULE_SECONDS)
+        app.state.reconciler = _reconcile(settings, runtime, courier, portal)
         runtime.work("forget", lambda: courier.forget(settings.sync_evidence_days), idle_seconds=_FORGET_SECONDS)
-        app.state.courier, app.state.portal, app.state.reconciler = courier, portal, reconciler
+        app.state.courier, app.state.portal = courier, portal
+        app.state.streams = Streams(Tail(runtime.system_database, TOPIC, stream_api.told))
+        runtime.close_at_end(app.state.streams)
         app.state.replays_per_second = settings.sync_replays_per_second
         async with runtime.running(app):
             yield
@@ -73,9 +64,30 @@ def create_app(
         reconciliation_api.router,
         layout_api.router,
         incident_api.router,
+        hold_api.router,
+        stream_api.router,
         exchanges.router,
     ]
     return create("sync-national", routers, opening)
+
+
+def _reconcile(settings: Settings, runtime: Runtime, courier: Courier, portal: Portal) -> Reconciler:
+    """Comparison, repair and replay."""
+    reconciler = Reconciler(
+        DESTINATION,
+        runtime.system_database,
+        runtime.api_database,
+        courier.dossiers,
+        portal,
+        look_ups_at_once=_LOOK_UPS_AT_ONCE,
+    )
+    replayer = Replayer(DESTINATION, runtime.system_database, courier.bell)
+    runtime.work("replay", replayer.step, idle_seconds=_REPLAY_SECONDS)
+    runtime.work("reconcile", reconciler.step, idle_seconds=_RECONCILE_SECONDS)
+    runtime.work("verify", reconciler.verify, idle_seconds=_RECONCILE_SECONDS)
+    at = settings.sync_reconcile_at
+    runtime.work("schedule", lambda: reconciler.schedule(at), idle_seconds=_SCHEDULE_SECONDS)
+    return reconciler
 
 
 def _portal(settings: Settings, runtime: Runtime) -> Portal:
@@ -114,6 +126,7 @@ def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization
         portal,
         limits=Limits(
             portal_timeout=settings.portal_timeout_seconds,
+            settle=settings.portal_settle_seconds,
             first=settings.sync_first_retry_seconds,
             longest=settings.sync_longest_retry_seconds,
             refusals=settings.sync_refusals,
@@ -124,7 +137,7 @@ def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization
             look_ups_at_once=_LOOK_UPS_AT_ONCE,
             attempts_kept=settings.sync_attempts_kept,
         ),
-        repeats_rows=settings.portal_progress != "neither",
+        equal_rows=settings.portal_progress,
     )
 
 

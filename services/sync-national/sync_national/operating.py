@@ -1,18 +1,18 @@
-"""What operators see and do: counts, lists, one dossier with its attempts, another try, hold and release."""
+"""What operators see and do: counts, lists, one dossier with its attempts, another try."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from shared import clock, outbox
 from shared.db import Reading, Transaction
 from shared.errors import Conflict, NotFound
 from shared.events import Cause
-from sync_national import announcing, evidence, incident_store, reconciliation_store, status_store
+from sync_national import announcing, evidence, holding, incident_store, reconciliation_store, status_store
 from sync_national.change import State
 from sync_national.syncing import TOPIC
 
 _SHOWN_ATTEMPTS = 50
+_WAITING = (State.PENDING, State.HELD, State.IN_FLIGHT, State.UNKNOWN, State.FAILED)
 
 
 class NothingToRetry(Conflict):
@@ -27,21 +27,11 @@ class OutcomeUnknown(Conflict):
     code, title, retryable = "outcome_unknown", "The outcome of the last push is not known yet", True
 
 
-class Hold(NamedTuple):
-    """A destination on hold."""
-
-    destination: str
-    reason: str
-    held_by: str
-    held_since: datetime
-
-
 async def status(rx: Reading, destination: str) -> dict[str, Any]:
     """The counts and figures that the database knows of a destination."""
-    hold = await status_store.hold_of(rx, destination)
+    holds = await holding.on_hold(rx, destination)
     counts = {state.value: 0 for state in State} | await status_store.counts(rx, destination)
-    if hold:
-        counts["held"], counts["pending"] = counts["pending"], 0
+    waiting = sum(counts[state.value] for state in _WAITING)
     acknowledged = await status_store.acknowledged_last_minute(rx, destination)
     return {
         "destination": destination,
@@ -50,7 +40,9 @@ async def status(rx: Reading, destination: str) -> dict[str, Any]:
         "acknowledged_last_minute": acknowledged,
         "throughput_per_second": round(acknowledged / 60, 2),
         "failures": await incident_store.owners(rx, destination),
-        "hold": hold,
+        "hold": next((held for held in holds if held["agency_code"] is None), None),
+        "holds": holds,
+        "drain": await holding.drain(rx, destination, waiting),
         "last_reconciliation": _last(await reconciliation_store.newest_done(rx, destination)),
     }
 
@@ -74,19 +66,12 @@ async def listed(
     covers_all: bool,
 ) -> list[Mapping[str, Any]]:
     """Dossiers in the order of their codes, one more than `limit` when there are more."""
-    is_held = await status_store.hold_of(rx, destination) is not None
-    if (state is State.HELD and not is_held) or (state is State.PENDING and is_held):
-        return []
-    stored = State.PENDING if state is State.HELD else state
-    return await status_store.listed(
-        rx, destination, stored, agency, after, limit + 1, is_held=is_held, covers_all=covers_all
-    )
+    return await status_store.listed(rx, destination, state, agency, after, limit + 1, covers_all=covers_all)
 
 
 async def one(rx: Reading, destination: str, code: str) -> dict[str, Any]:
     """One dossier with its attempts, newest first. Raises `NotFound`."""
-    is_held = await status_store.hold_of(rx, destination) is not None
-    row = await status_store.one(rx, destination, code, is_held=is_held)
+    row = await status_store.one(rx, destination, code)
     if row is None:
         raise NotFound
     return {**row, "attempts": await evidence.attempts_of(rx, destination, code, _SHOWN_ATTEMPTS)}
@@ -106,16 +91,6 @@ async def retry(tx: Transaction, destination: str, code: str, cause: Cause) -> M
     if state is State.PARKED:
         news = announcing.unparked(code, destination, row["desired_version"], clock.now(), cause)
         await outbox.publish(tx, TOPIC, [news])
-    found = await status_store.one(tx, destination, code, is_held=False)
+    found = await status_store.one(tx, destination, code)
     assert found is not None
     return found
-
-
-async def hold(tx: Transaction, destination: str, reason: str, held_by: str) -> Hold:
-    """Stop pushing to a destination; a second hold changes the reason only."""
-    return Hold(**await status_store.hold(tx, destination, reason, held_by))
-
-
-async def release(tx: Transaction, destination: str) -> None:
-    """Push again; nothing happens when there was no hold."""
-    await status_store.release(tx, destination)

@@ -55,13 +55,18 @@ _ACTIVE = f"""
   ($2::date IS NULL OR last_at >= $2::date::timestamp {_LOCAL})
   AND ($3::date IS NULL OR filed_at < ($3::date + 1)::timestamp {_LOCAL})
 """
+# Also what the portal may have overwritten by a push that was given up: it is asked when that can not come any more.
+_ON_THE_WAY = f"""
+  (state IN ('pending', 'in_flight', 'unknown')
+    AND coalesce(unsynced_since > clock_timestamp() - make_interval(secs => {_FRESH_SECONDS}), false)
+  OR state = 'synced' AND doubt_until IS NOT NULL)
+"""
 _OURS = f"""
 SELECT dossier_code, agency_code, status_code::text,
   coalesce(to_char(promised_at {_LOCAL}, 'YYYYMMDDHH24MISS'), ''),
   coalesce(to_char(ended_at {_LOCAL}, 'YYYYMMDDHH24MISS'), ''),
   payment_flag, desired_progress, state, reason, owner,
-  state IN ('pending', 'in_flight', 'unknown')
-    AND coalesce(unsynced_since > clock_timestamp() - make_interval(secs => {_FRESH_SECONDS}), false),
+  {_ON_THE_WAY},
   coalesce(greatest(acknowledged_at, unsynced_since) > $4, false),
   coalesce({_ACTIVE}, true), NULL::text -- the verdict, once events of dossiers tell it
 FROM standing WHERE destination = $1 AND dossier_code COLLATE "C" > $5 ORDER BY dossier_code COLLATE "C"
@@ -75,8 +80,7 @@ ORDER BY dossier_code COLLATE "C" LIMIT $5
 """  # noqa: S608 - our own text
 _SETTLED = f"""
 SELECT dossier_code, agency_code, state, reason, owner,
-  state IN ('pending', 'in_flight', 'unknown')
-    AND coalesce(unsynced_since > clock_timestamp() - make_interval(secs => {_FRESH_SECONDS}), false) AS on_the_way,
+  {_ON_THE_WAY} AS on_the_way,
   coalesce(greatest(acknowledged_at, unsynced_since) > $3, false) AS has_changed_since
 FROM standing WHERE destination = $1 AND dossier_code = ANY($2::text[])
 """  # noqa: S608 - our own text

@@ -183,7 +183,7 @@ class Reconciler:
 
     async def _must_wait(self) -> bool:
         async with self._system.reading() as rx:
-            is_held = await status_store.hold_of(rx, self._destination) is not None
+            is_held = await status_store.is_held(rx, self._destination)
         return is_held or self._portal.is_closed_for_now
 
     async def _page(self, codes: Sequence[str], began: datetime, figures: dict[str, Any]) -> list[Difference]:

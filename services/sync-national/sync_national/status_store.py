@@ -6,19 +6,26 @@ from typing import Any
 from shared.db import Reading, Transaction
 from sync_national.change import State
 
-_COLUMNS = """
+_IS_HELD = """
+EXISTS (SELECT FROM held_now h WHERE h.destination = s.destination
+        AND (h.scope IN ('*', s.agency_code) OR starts_with(s.agency_code, h.scope || '.')))
+"""
+_COLUMNS = f"""
 destination, dossier_code AS code, agency_code, status_code,
-CASE WHEN state = 'pending' AND CAST(:is_held AS boolean) THEN 'held' ELSE state END AS state,
+CASE WHEN state = 'pending' AND {_IS_HELD} THEN 'held' ELSE state END AS state,
 desired_version, acknowledged_version, desired_progress, acknowledged_progress,
 tries, reason, owner, due_at AS next_try_at, unsynced_since, acknowledged_at, changed_at
 """
-_ONE = f"SELECT {_COLUMNS} FROM standing WHERE destination = :destination AND dossier_code = :code"  # noqa: S608 - our own columns
-_COUNTS = """
-SELECT state, sum(dossiers)::bigint AS dossiers FROM (
-  SELECT state, dossiers FROM tally WHERE destination = :destination
-  UNION ALL SELECT state, dossiers FROM tally_note WHERE destination = :destination) AS noted
-GROUP BY state
-"""
+_ONE = f"SELECT {_COLUMNS} FROM standing s WHERE destination = :destination AND dossier_code = :code"  # noqa: S608 - our own columns
+_COUNTS = f"""
+SELECT CASE WHEN state = 'pending' AND {_IS_HELD} THEN 'held' ELSE state END AS state, sum(dossiers)::bigint AS dossiers
+FROM (
+  SELECT destination, agency_code, state, sum(dossiers) AS dossiers FROM (
+    SELECT destination, agency_code, state, dossiers FROM tally WHERE destination = :destination
+    UNION ALL SELECT destination, agency_code, state, dossiers FROM tally_note WHERE destination = :destination)
+  GROUP BY 1, 2, 3) AS s
+GROUP BY 1
+"""  # noqa: S608 - our own text
 # The smallest of each agency from the index: the oldest of all agencies is one of them.
 _OLDEST = """
 SELECT extract(epoch FROM clock_timestamp() - min(oldest.since))::float8
@@ -38,15 +45,10 @@ UPDATE standing SET state = 'pending', due_at = clock_timestamp(), tries = 0, re
   reason = NULL, owner = NULL, changed_at = clock_timestamp()
 WHERE destination = :destination AND dossier_code = :code
 """
-_HOLD = """
-INSERT INTO hold (destination, reason, held_by) VALUES (:destination, :reason, :held_by)
-ON CONFLICT (destination) DO UPDATE SET reason = excluded.reason, held_by = excluded.held_by
-RETURNING destination, reason, held_by, held_since
-"""
 
 
 async def counts(rx: Reading, destination: str) -> dict[str, int]:
-    """Dossiers by stored state."""
+    """Dossiers by state, as they are shown."""
     return {row["state"]: row["dossiers"] for row in await rx.rows(_COUNTS, destination=destination)}
 
 
@@ -74,7 +76,6 @@ async def listed(
     after: str | None,
     limit: int,
     *,
-    is_held: bool,
     covers_all: bool,
 ) -> list[Mapping[str, Any]]:
     """A page in the order of the codes. `covers_all`: the caller may see every agency.
@@ -82,12 +83,14 @@ async def listed(
     Walking all codes and dropping what is not asked for takes seconds where it is rare: then each agency's own first
     rows come from its index, and the page is the first of them.
     """
-    given: dict[str, Any] = {"destination": destination, "limit": limit, "is_held": is_held, "after": after or ""}
+    given: dict[str, Any] = {"destination": destination, "limit": limit, "after": after or ""}
     conditions = "destination = :destination AND dossier_code > :after"
     if state is not None:
         # A literal, so that the planner sees whether the partial index of unlevel dossiers serves.
-        conditions += f" AND state = '{state.value}'"
-    page = f"SELECT * FROM standing WHERE {conditions} %s ORDER BY dossier_code LIMIT :limit"  # noqa: S608 - our own
+        conditions += f" AND state = '{(State.PENDING if state is State.HELD else state).value}'"
+        if state in {State.HELD, State.PENDING}:
+            conditions += f" AND {'' if state is State.HELD else 'NOT '}{_IS_HELD}"
+    page = f"SELECT * FROM standing s WHERE {conditions} %s ORDER BY dossier_code LIMIT :limit"  # noqa: S608 - our own
     if covers_all and agency is None and state in {None, State.SYNCED}:
         found = page % ""
     else:
@@ -101,9 +104,9 @@ async def listed(
     return list(await rx.rows(sql, **given))
 
 
-async def one(rx: Reading, destination: str, code: str, *, is_held: bool) -> Mapping[str, Any] | None:
+async def one(rx: Reading, destination: str, code: str) -> Mapping[str, Any] | None:
     """One dossier's row."""
-    return await rx.row(_ONE, destination=destination, code=code, is_held=is_held)
+    return await rx.row(_ONE, destination=destination, code=code)
 
 
 async def locked_one(tx: Transaction, destination: str, code: str) -> Mapping[str, Any] | None:
@@ -121,33 +124,22 @@ async def try_again(tx: Transaction, destination: str, code: str) -> None:
     await tx.execute(_TRY_AGAIN, destination=destination, code=code)
 
 
-async def hold_of(rx: Reading, destination: str) -> dict[str, Any] | None:
-    """The hold on a destination, if any."""
-    row = await rx.row("SELECT * FROM hold WHERE destination = :destination", destination=destination)
-    return dict(row) if row else None
-
-
-async def hold(tx: Transaction, destination: str, reason: str, held_by: str) -> dict[str, Any]:
-    """Write a hold."""
-    row = await tx.row(_HOLD, destination=destination, reason=reason, held_by=held_by)
-    assert row is not None
-    return dict(row)
-
-
-async def release(tx: Transaction, destination: str) -> None:
-    """Lift a hold."""
-    await tx.execute("DELETE FROM hold WHERE destination = :destination", destination=destination)
+async def is_held(rx: Reading, destination: str) -> bool:
+    """Whether the whole destination is on hold, by hand or by calendar."""
+    found: bool = await rx.value(
+        "SELECT EXISTS (SELECT FROM held_now WHERE destination = :destination AND scope = '*')",
+        destination=destination,
+    )
+    return found
 
 
 __all__: Sequence[str] = (
     "acknowledged_last_minute",
     "counts",
-    "hold",
-    "hold_of",
+    "is_held",
     "listed",
     "locked_one",
     "oldest_unsynced_seconds",
     "one",
-    "release",
     "try_again",
 )

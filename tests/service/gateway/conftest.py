@@ -46,6 +46,7 @@ class Behind:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     streams: int = 0
+    streamed: Callable[[], Response] | None = None
 
     def app(self) -> FastAPI:
         """One route for everything."""
@@ -64,6 +65,8 @@ class Behind:
                 }
             )
             await asyncio.sleep(self.delay_seconds)
+            if self.streamed is not None:
+                return self.streamed()
             if self.streams:
                 return StreamingResponse(self._stream(), media_type="application/octet-stream")
             return Response(self.answer, self.status, self.headers, "application/json")
@@ -249,7 +252,7 @@ async def shared_hub(
 def hub(shared_hub: Hub) -> Hub:
     """The module's gateway with a fresh service behind it; for tests that leave its clients as they are."""
     fresh = Behind()
-    for name in ("delay_seconds", "answer", "status", "headers", "streams"):
+    for name in ("delay_seconds", "answer", "status", "headers", "streams", "streamed"):
         setattr(shared_hub.behind, name, getattr(fresh, name))
     shared_hub.behind.seen.clear()
     shared_hub.client.cookies.clear()

@@ -5,7 +5,7 @@ from alembic import op
 from shared import schema
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 SERVICE = "sync_national"
 
