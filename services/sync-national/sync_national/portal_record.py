@@ -67,7 +67,7 @@ def prepare(item: Item) -> Prepared:
         text = orjson.dumps(sent)
         rows = progress_rows(item)
         return Prepared(item["code"], item["agency_code"], item["version"], sent, text, digest(text), rows)
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
         raise MappingFailed(f"{type(fault).__name__}: {fault}") from fault
 
 
