@@ -17,6 +17,7 @@ from shared.db import Database, Reading
 from shared.errors import HubError
 
 _POLL_SECONDS = 0.2
+_BOUNDS_SECONDS = 1.0
 _PAGE = 500
 _REMEMBERED = 2000
 _AFTER = """
@@ -54,18 +55,18 @@ class Tail:
         self._since = self._newest = -1
         """In memory are all rows after the first number, up to the second."""
         self._asking: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._bounds = (0, 0)
+        self._looked_at = float("-inf")
 
     async def newest(self) -> int:
-        """The number of the last event published until now, of whatever topic."""
-        async with self._database.reading() as rx:
-            found: int = await rx.value("SELECT coalesce(max(number), 0) FROM outbox_published")
-        return found
+        """The number of the last event published until now (a second ago at most), of whatever topic."""
+        return (await self._kept())[1]
 
     async def require_kept(self, number: int) -> None:
         """Raises `PositionGone`."""
-        async with self._database.reading() as rx:
-            oldest: int | None = await rx.value("SELECT min(number) FROM outbox_published")
-        if number > 0 and oldest is not None and number + 1 < oldest:
+        oldest, _ = await self._kept()
+        if number > 0 and number + 1 < oldest:
             raise PositionGone
 
     async def after(self, number: int) -> list[Published]:
@@ -91,9 +92,27 @@ class Tail:
 
     async def close(self) -> None:
         """Ask no more."""
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.wait({self._asking})
+        for task in (self._asking, self._looking):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+
+    async def _kept(self) -> tuple[int, int]:
+        """Oldest and newest number. Hundreds who come at once (a service restarts) ask together."""
+        if time.monotonic() - self._looked_at > _BOUNDS_SECONDS:
+            looking = self._looking = self._looking or asyncio.create_task(self._look())
+            await asyncio.wait({looking})
+            if self._looking is looking:
+                self._looking = None
+            looking.result()
+        return self._bounds
+
+    async def _look(self) -> None:
+        async with self._database.reading() as rx:
+            row = await rx.raw.fetchrow(
+                "SELECT coalesce(min(number), 0) AS oldest, coalesce(max(number), 0) AS newest FROM outbox_published"
+            )
+        self._bounds, self._looked_at = (row["oldest"], row["newest"]), time.monotonic()
 
     async def _ask(self, number: int) -> None:
         start = max(number, self._newest)

@@ -41,9 +41,11 @@ ON CONFLICT (dossier_code, destination) DO UPDATE SET
 # Events that can never pass hold up no dossier that is known here: a person says when that is over.
 _OVER = f"""
 UPDATE incident i SET resolved_at = clock_timestamp(), resolution = 'Không còn hồ sơ nào bị ảnh hưởng'
-WHERE destination = $1 AND resolved_at IS NULL AND owner <> 'poison'
-  AND last_at < clock_timestamp() - make_interval(secs => {_QUIET_SECONDS})
-  AND NOT EXISTS (SELECT FROM incident_dossier d WHERE d.incident_id = i.id)
+WHERE id IN (
+  SELECT id FROM incident o WHERE destination = $1 AND resolved_at IS NULL AND owner <> 'poison'
+    AND last_at < clock_timestamp() - make_interval(secs => {_QUIET_SECONDS})
+    AND NOT EXISTS (SELECT FROM incident_dossier d WHERE d.incident_id = o.id)
+  FOR UPDATE SKIP LOCKED)
 """  # noqa: S608 - our own number
 _COLUMNS = """
 i.id, i.destination, i.owner, i.message, CASE WHEN i.resolved_at IS NULL THEN 'open' ELSE 'resolved' END AS state,
