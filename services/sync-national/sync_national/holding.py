@@ -20,6 +20,7 @@ from sync_national import hold_store
 
 WHOLE = "*"
 _LONGEST = timedelta(days=31)
+_FARTHEST = timedelta(days=400)
 
 
 class MaintenanceOver(Conflict):
@@ -68,6 +69,8 @@ async def plan(
     _require(caller, wanted.scope)
     if ends_at <= max(starts_at, clock.now()):
         raise InvalidRequest(errors=[FieldError("/ends_at", "after starts_at, and not past")])
+    if starts_at > clock.now() + _FARTHEST:
+        raise InvalidRequest(errors=[FieldError("/starts_at", f"at most {_FARTHEST.days} days from now")])
     if ends_at - starts_at > _LONGEST:
         raise InvalidRequest(errors=[FieldError("/ends_at", f"at most {_LONGEST.days} days after starts_at")])
     id_ = await hold_store.plan(

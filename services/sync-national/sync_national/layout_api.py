@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import Path, Request, Response
+from fastapi import Path, Query, Request, Response
 from pydantic import Field
 
 from shared import web
@@ -19,6 +19,7 @@ router = web.router(tags=["synchronisation"], prefix="/v1/sync/layouts")
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Version = Annotated[int | None, Query(ge=1, le=1_000_000)]
 Column = Literal["code", "status", "due", "ended", "payment", "progress", "verdict"]
 Coded = Literal["status", "payment", "verdict"]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -58,7 +59,7 @@ async def list_layouts(rx: InReading, _caller: Reader) -> ExportLayouts:
 
 
 @router.get("/{name}", responses=errors(NotFound))
-async def read_layout(name: Name, rx: InReading, _caller: Reader, version: int | None = None) -> ExportLayout:
+async def read_layout(name: Name, rx: InReading, _caller: Reader, version: Version = None) -> ExportLayout:
     """One layout, its newest version when none is named."""
     row = await layout_store.one(rx, name, version)
     if row is None:

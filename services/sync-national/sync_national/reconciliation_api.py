@@ -4,14 +4,14 @@ import hashlib
 import tempfile
 import zlib
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import IO, Annotated, Any, Literal, TypeVar, get_args
 from uuid import UUID
 
 from fastapi import Header, Query, Request, Response
 from pydantic import AwareDatetime, Field, ValidationError
 
-from shared import problems, strict_json, web
+from shared import clock, problems, strict_json, web
 from shared.auth import Caller
 from shared.db import Transaction
 from shared.errors import FieldError, HubError, InvalidRequest, NotFound, PayloadTooLarge
@@ -42,6 +42,8 @@ Kind = Literal[
 ]
 MAX_FILE_BYTES = 256 * 1024 * 1024
 _PIECE = 1024 * 1024
+_OLDEST_EXPORT = datetime(2015, 1, 1, tzinfo=UTC)
+_CLOCKS_DIFFER = timedelta(minutes=5)
 _FORMATS: Mapping[str, Literal["csv", "xlsx"]] = {
     "text/csv": "csv",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
@@ -330,6 +332,9 @@ async def _spooled(request: Request, spool: IO[bytes]) -> tuple[int, str]:
 def _wish(request: Request, caller: Caller, asked: Period, source: str) -> Wish:
     if asked.from_ and asked.to and asked.from_ > asked.to:
         raise InvalidRequest(errors=[FieldError("/to", "not before from")])
+    made = asked.as_of if isinstance(asked, FilePeriod) else None
+    if made and not _OLDEST_EXPORT < made < clock.now() + _CLOCKS_DIFFER:
+        raise InvalidRequest(errors=[FieldError("query:as_of", "after 2015 and not in the future")])
     return Wish(
         request.app.state.courier.destination,
         source,

@@ -76,6 +76,22 @@ async def test_a_malformed_question_is_refused(hub: Hub, query: dict[str, str]) 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
+async def test_numbers_and_times_beyond_all_use_are_refused(hub: Hub) -> None:
+    client = await hub.start()
+    far, early = "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"
+    answers = [
+        await client.get("/v1/sync/layouts/dvcqg", params={"version": str(-(2**77))}),
+        await client.post("/v1/sync/maintenance", json={"starts_at": far, "ends_at": far}),
+        await client.post("/v1/sync/maintenance", json={"starts_at": "9999-12-31T00:00:00Z", "ends_at": far}),
+        await client.post("/v1/sync/maintenance", json={"starts_at": early, "ends_at": far}),
+    ]
+    for moment in (far, early):
+        query, kind = {"as_of": moment}, {"content-type": "text/csv"}
+        answers.append(await client.post("/v1/sync/reconciliations", content=b"x", params=query, headers=kind))
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), answer.text
+
+
 async def test_what_an_operator_did_names_its_exchange(hub: Hub) -> None:
     client = await hub.start()
     assert (await client.post("/v1/sync/hold", json={}, headers={"Hub-Exchange-Id": "held"})).status_code == 200
