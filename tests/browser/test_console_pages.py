@@ -112,3 +112,27 @@ def _until_pushed(page: Page) -> None:
     while page.locator(".kind-push").count() == 0 and time.monotonic() < deadline:
         page.wait_for_timeout(500)
         page.reload()
+
+
+def test_operator_opens_the_record_of_a_reconciliation_and_prints_it(page: Page, stack: Stack) -> None:
+    with httpx2.Client(
+        base_url=stack.gateway, headers=stack.headers("operator"), trust_env=False, timeout=20
+    ) as operator:
+        begun = operator.post("/v1/sync/reconciliations", json={"from": "2026-01-01", "reason": "Đối soát quý"})
+        assert begun.status_code == 201, begun.text
+        ends = time.monotonic() + SYNCED_SECONDS
+        while operator.get(begun.headers["location"]).json()["state"] != "done":
+            assert time.monotonic() < ends, "the reconciliation's end"
+            time.sleep(0.2)
+    sign_in(page, stack)
+    page.get_by_role("link", name="Đối soát", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Đối soát với hệ thống quốc gia")
+    assert_accessible(page)
+    page.get_by_role("row", name="Đối soát quý").get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Biên bản đối soát với Cổng Dịch vụ công quốc gia")
+    assert_accessible(page)
+    signature = page.get_by_text("Lãnh đạo đơn vị")
+    expect(signature).to_be_hidden()
+    page.emulate_media(media="print")
+    expect(signature).to_be_visible()
+    expect(page.get_by_role("navigation")).to_be_hidden()
