@@ -13,14 +13,14 @@ from dossier.catalogue import Procedure
 from dossier.cataloguing import Catalogue
 from dossier.deadline import Limit, WorkingCalendar
 from dossier.dossier import take
-from dossier.record import Command, Dossier, Step
+from dossier.record import Command, Dossier, Step, Terms
 from dossier.store import Change
 from shared import clock
 from shared.db import Transaction
 from shared.errors import HubError, NotFound
 
-Fold = Callable[[Dossier], list[Step]]
-"""A fact waiting for its dossier."""
+Fold = Callable[[Dossier, Terms], list[Step]]
+"""A fact waiting for its dossier (and that one's terms: what ends a pause moves the due time)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,12 @@ class ProcedureTerms:
             answered_at=answered_at,
         )
 
+    def due_after_pause(self, due_at: datetime, paused_at: datetime, resumed_at: datetime) -> datetime:
+        """What was left of the limit is left."""
+        limit = self._limit()
+        unit = "working_days" if limit is None else limit.unit
+        return deadline.due_after_pause(self._calendar, due_at, paused_at, resumed_at, unit)
+
     def _limit(self) -> Limit | None:
         if self._procedure is None or not self._procedure.limits:
             return None
@@ -123,12 +129,16 @@ async def save(tx: Transaction, taken: Sequence[tuple[Wanted, Step]]) -> None:
     await store.save(tx, [Change(step_, it.client_id, it.exchange_id) for it, step_ in taken], clock.now())
 
 
-async def fold(tx: Transaction, facts: Mapping[str, Fold], origin: str) -> set[str]:
+async def fold(tx: Transaction, facts: Mapping[str, Fold], procedures: Procedures, origin: str) -> set[str]:
     """Fold one fact into each of these dossiers; the codes of those that do not exist.
 
     `origin` (the topic) stands in the history where a person's client would.
     """
     dossiers = await store.lock(tx, sorted(facts))
-    changes = [Change(step, origin, None) for code, dossier in dossiers.items() for step in facts[code](dossier)]
+    changes = [
+        Change(step, origin, None)
+        for code, dossier in dossiers.items()
+        for step in facts[code](dossier, procedures.terms(dossier))
+    ]
     await store.save(tx, changes, clock.now())
     return set(facts) - set(dossiers)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from dossier import view
 from dossier.charge import Charge
-from dossier.record import Dossier, Status, Step, Supplement
+from dossier.record import Dossier, Pause, Status, Step, Supplement
 from shared import outbox, strict_json
 from shared.db import Reading, Transaction
 from shared.events import new_event
@@ -185,6 +185,7 @@ def a_dossier(row: Mapping[str, Any]) -> Dossier:
         has_electronic_result=row["has_electronic_result"],
         charges=tuple(_a_charge(it) for it in detail.get("charges", ())),
         supplements=tuple(_a_supplement(it) for it in detail.get("supplements", ())),
+        pauses=tuple(_a_pause(it) for it in detail.get("pauses", ())),
         results=tuple(detail.get("results", ())),
         last_reason=detail.get("last_reason"),
     )
@@ -197,6 +198,7 @@ def _detail(it: Dossier) -> str:
         "identity_reason": it.identity_reason,
         "charges": [_members(charge) for charge in it.charges],
         "supplements": [_members(supplement) for supplement in it.supplements],
+        "pauses": [_members(pause) for pause in it.pauses],
         "results": it.results,
         "last_reason": it.last_reason,
     }
@@ -209,7 +211,7 @@ def _transition_detail(step: Step) -> str | None:
     return _json(given) if given else None
 
 
-def _members(entry: Charge | Supplement) -> dict[str, Any]:
+def _members(entry: Charge | Supplement | Pause) -> dict[str, Any]:
     return {field.name: getattr(entry, field.name) for field in fields(entry)}
 
 
@@ -223,6 +225,10 @@ def _a_charge(members: Mapping[str, Any]) -> Charge:
 def _a_supplement(members: Mapping[str, Any]) -> Supplement:
     times = ("requested_at", "due_before", "answered_at", "due_after")
     return Supplement(**{**members, **{name: _time(members[name]) for name in times}})
+
+
+def _a_pause(members: Mapping[str, Any]) -> Pause:
+    return Pause(members["kind"], datetime.fromisoformat(members["began_at"]), _time(members["ended_at"]))
 
 
 def _time(text: str | None) -> datetime | None:
