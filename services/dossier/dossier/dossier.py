@@ -186,7 +186,7 @@ def take(dossier: Dossier, command: Command, terms: Terms) -> Step:
     after = moved(dossier, arrow, command, at, terms)
     return Step(
         after, command.action, arrow.event, dossier.status, at, dossier.due_at, True, command.reason,
-        command.actor, command.documents, command.fees, command.attachments,
+        command.actor, command.documents, command.fees, command.attachments, command.legal_exception,
     )  # fmt: skip
 
 

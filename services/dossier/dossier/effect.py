@@ -23,7 +23,10 @@ def _refuse(moved: Dossier, _before: Dossier, _command: Command, _terms: Terms) 
 
 
 def _request_supplement(moved: Dossier, before: Dossier, command: Command, _terms: Terms) -> Dossier:
-    asked = Supplement(moved.last_at, (command.actor or {}).get("name"), command.reason, before.due_at)
+    asked = Supplement(
+        moved.last_at, (command.actor or {}).get("name"), command.reason, before.due_at,
+        legal_exception=command.legal_exception,
+    )  # fmt: skip
     return _paused(replace(moved, back_to=before.status, supplements=(*before.supplements, asked)), "supplement")
 
 

@@ -37,6 +37,8 @@ class Supplement:
     due_before: datetime | None
     answered_at: datetime | None = None
     due_after: datetime | None = None
+    legal_exception: str | None = None
+    """Why a second request was lawful."""
 
 
 PauseKind = Literal["supplement", "payment", "stop", "personal_number"]
@@ -131,6 +133,7 @@ class Step:
     documents: tuple[dict[str, Any], ...] = ()
     fees: tuple[dict[str, Any], ...] = ()
     attachments: tuple[dict[str, Any], ...] = ()
+    legal_exception: str | None = None
 
 
 class Terms(Protocol):

@@ -63,6 +63,12 @@ class ExtensionNotAllowed(Conflict):
     code, title = "extension_not_allowed", "The due time cannot be extended"
 
 
+class StepDoesNotFit(Conflict):
+    """A corrected history would contain a step that the life does not allow there."""
+
+    code, title = "step_does_not_fit", "The life of a dossier has no such step there"
+
+
 class ExternalReferenceTaken(Conflict):
     """The client has filed a dossier under this reference before; `Location` names it."""
 

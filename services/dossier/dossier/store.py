@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from dossier import view
+from dossier import verdict, view
 from dossier.charge import Charge
 from dossier.record import Dossier, Pause, Status, Step, Supplement
 from shared import outbox, strict_json
@@ -34,6 +34,8 @@ _CHANGES: tuple[tuple[str, str, Callable[[Dossier], Any]], ...] = (
     ("finished_at", "timestamptz", lambda it: it.finished_at),
     ("returned_at", "timestamptz", lambda it: it.returned_at),
     ("refused_at", "timestamptz", lambda it: it.refused_at),
+    ("late_at", "timestamptz", verdict.late_at),
+    ("national_late_at", "timestamptz", verdict.national_late_at),
     ("identity_outcome", "text", lambda it: it.identity_outcome),
     ("is_extended", "boolean", lambda it: it.is_extended),
     ("has_digitised", "boolean", lambda it: it.has_digitised),
@@ -206,7 +208,12 @@ def _detail(it: Dossier) -> str:
 
 
 def _transition_detail(step: Step) -> str | None:
-    members = {"documents": step.documents, "fees": step.fees, "attachments": step.attachments}
+    members = {
+        "documents": step.documents,
+        "fees": step.fees,
+        "attachments": step.attachments,
+        "legal_exception": step.legal_exception,
+    }
     given = {name: value for name, value in members.items() if value}
     return _json(given) if given else None
 
