@@ -50,7 +50,7 @@ def queries(world: World, path: str) -> list[str]:
         "agency": theirs.agency, "province": theirs.agency, "dossier_code": theirs.dossier,
         "external_reference": theirs.reference, "procedure": "2.000488", "include": "history", "limit": "500",
         "received_from": "2020-01-01", "received_to": "2050-01-01", "channel": "online", "overdue": "false",
-        "status": "received", "state": "synced",
+        "status": "received", "state": "synced", "verdict": "differs", "late_within_hours": "2000",
     }  # fmt: skip
     period = {"from": "2020-01-01", "to": "2050-01-01"}
     offered = {

@@ -64,6 +64,43 @@ class TransitionAnswer(Answer):
     exchange_id: str | None
     documents: list[dict[str, Any]] | None = None
     fees: list[dict[str, Any]] | None = None
+    legal_exception: str | None = None
+
+
+class VerdictAnswer(Answer):
+    """`outcome` is null for a dossier that neither rule counts; `reason` is for people."""
+
+    outcome: Literal["on_time", "late"] | None
+    reason: str
+    reason_code: str
+    is_final: bool
+
+
+class VerdictsAnswer(Answer):
+    """On time by the province's own clock, and by rule 2.1 of Decision 766/QĐ-TTg."""
+
+    local: VerdictAnswer
+    national: VerdictAnswer
+    differ: bool
+
+
+class PauseAnswer(Answer):
+    """Time in which the clock stood still."""
+
+    kind: Literal["supplement", "payment", "stop", "personal_number"]
+    began_at: datetime
+    ended_at: datetime | None
+
+
+class ClockAnswer(Answer):
+    """Working time used and left, in hours (eight to a working day); `left_hours` is negative when late."""
+
+    started_at: datetime | None
+    due_at: datetime | None
+    used_hours: float
+    left_hours: float | None
+    paused: str | None
+    pauses: list[PauseAnswer]
 
 
 class ApplicantAnswer(Answer):
@@ -103,6 +140,9 @@ class DossierAnswer(Answer):
     return_method: str | None = None
     external_reference: str | None = None
     results: list[dict[str, Any]] | None = None
+    supplement_requests: int | None = None
+    verdicts: VerdictsAnswer | None = None
+    clock: ClockAnswer | None = None
     applicant: ApplicantAnswer | None = None
     form: dict[str, Any] | None = None
     attachments: list[dict[str, Any]] | None = None

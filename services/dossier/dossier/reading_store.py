@@ -26,6 +26,9 @@ _RATE = """
 INSERT INTO rating (dossier_code, agency_code, score, at, client_id)
 SELECT code, agency_code, $2, $3, $4 FROM dossier WHERE code = $1 ON CONFLICT DO NOTHING RETURNING dossier_code
 """
+# The first condition is the index's (migration 0005): few dossiers are late at two different times.
+_VERDICTS_DIFFER = """clocks_differ
+  AND coalesce(late_at < now(), false) <> coalesce(national_late_at < now(), false)"""
 OPEN_STATUSES = "(1, 2, 4, 5, 6, 8)"
 
 
@@ -42,6 +45,9 @@ class Filters:
     overdue: bool | None = None
     external_reference: str | None = None
     person_hash: bytes | None = None
+    verdicts_differ: bool = False
+    late_until: datetime | None = None
+    """Those that become late from now until then."""
 
 
 async def one(rx: Reading, code: str) -> Row | None:
@@ -85,6 +91,10 @@ async def page(rx: Reading, filters: Filters, agencies: Sequence[str], after: st
     if filters.overdue is not None:
         late = f"(due_at < now() AND status IN {OPEN_STATUSES})"
         conditions.append(late if filters.overdue else f"{late} IS NOT TRUE")
+    if filters.verdicts_differ:
+        conditions.append(_VERDICTS_DIFFER)
+    if filters.late_until is not None:
+        narrow("due_at >= now() AND due_at < {} AND late_at IS NOT NULL", filters.late_until)
     narrow("true ORDER BY code LIMIT {}", limit)
     sql = f"SELECT {_WHOLE} FROM dossier WHERE {' AND '.join(conditions)}"  # noqa: S608 - fixed texts, $n values
     rows: list[Row] = await rx.raw.fetch(sql, *values)

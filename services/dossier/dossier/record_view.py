@@ -1,20 +1,23 @@
 """Rows as others see them: API items, history, whole records for the neighbours' `/internal/dossiers/read`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from dossier import charge, view
+from dossier import charge, verdict, view
 from dossier.cataloguing import Catalogue
 from dossier.charge import Charges
+from dossier.handling import Procedures
 from dossier.record import STATUS_NAMES, Dossier, Status
 from dossier.store import a_dossier
+from dossier.verdict import Verdict
 
 Row = Mapping[str, Any]
 View = Literal["identity", "payment", "sync"]
 
 
-def item(row: Row, *, personal: bool) -> dict[str, Any]:
-    """A dossier of a list or a single read. `personal`: a purpose was stated."""
+def item(row: Row, now: datetime, *, personal: bool) -> dict[str, Any]:
+    """A dossier of a list or a single read, judged at `now`. `personal`: a purpose was stated."""
     dossier = a_dossier(row)
     public = {
         **view.public_record(dossier),
@@ -22,10 +25,45 @@ def item(row: Row, *, personal: bool) -> dict[str, Any]:
         "return_method": row["return_method"],
         "external_reference": row["external_reference"],
         "results": list(dossier.results),
+        "supplement_requests": len(dossier.supplements),
+        "verdicts": _verdicts(dossier, now),
     }
     if personal:
         public |= {"applicant": row["applicant"], "form": row["form"], "attachments": row["attachments"]}
     return public
+
+
+def clock(row: Row, procedures: Procedures, now: datetime) -> dict[str, Any]:
+    """Working time as it stands at `now`: used, left (until due; negative when late), and the pauses."""
+    dossier = a_dossier(row)
+    terms = procedures.terms(dossier)
+    left = terms.left(dossier, now)
+    return {
+        "started_at": terms.started(dossier),
+        "due_at": dossier.due_at,
+        "used_hours": _hours(terms.used(dossier, now)),
+        "left_hours": None if left is None else _hours(left),
+        "paused": None if dossier.paused is None else dossier.paused.kind,
+        "pauses": [{"kind": it.kind, "began_at": it.began_at, "ended_at": it.ended_at} for it in dossier.pauses],
+    }
+
+
+def _hours(time: timedelta) -> float:
+    return round(time.total_seconds() / 3600, 2)
+
+
+def _verdicts(dossier: Dossier, now: datetime) -> dict[str, Any]:
+    both = verdict.verdicts(dossier, now)
+    return {"local": _verdict(both.local), "national": _verdict(both.national), "differ": both.differ}
+
+
+def _verdict(it: Verdict) -> dict[str, Any]:
+    return {
+        "outcome": it.outcome,
+        "reason": verdict.WORDS[it.reason],
+        "reason_code": it.reason,
+        "is_final": it.is_final,
+    }
 
 
 def transition(row: Row) -> dict[str, Any]:

@@ -45,10 +45,28 @@ class LegalExceptionRequired(Conflict):
     code, title = "legal_exception_required", "A second supplement needs a legal_exception"
 
 
+class PersonalNumberAwaited(Conflict):
+    """The clock stands still until a personal number is issued; end that pause first."""
+
+    code, title = "personal_number_awaited", "The dossier waits for a personal number"
+
+
+class PersonalNumberNotAwaited(Conflict):
+    """There is no such pause to end."""
+
+    code, title = "personal_number_not_awaited", "The dossier does not wait for a personal number"
+
+
 class ExtensionNotAllowed(Conflict):
     """Extended before, no due time, or less than a day before it."""
 
     code, title = "extension_not_allowed", "The due time cannot be extended"
+
+
+class StepDoesNotFit(Conflict):
+    """A corrected history would contain a step that the life does not allow there."""
+
+    code, title = "step_does_not_fit", "The life of a dossier has no such step there"
 
 
 class ExternalReferenceTaken(Conflict):
