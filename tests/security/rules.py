@@ -32,6 +32,9 @@ OPEN = Rule(None)
 """Public, or authenticated in a way of its own (client authentication, the platform's checksum, a service's token)."""
 
 _ACTION = {"action": "receive", "actor": ACTOR}
+# Right in form: where the dossier is seen, the first is refused for its version, the second for its correction.
+_CORRECTION = {"reason": "Ghi nhầm", "actor": ACTOR, "times": [{"version": 99, "at": "2023-03-01T08:00:00+07:00"}]}
+_DECISION = {"correction_id": "none", "decision": "reject", "actor": ACTOR}
 
 RULES: Mapping[str, Rule] = {
     "GET /.well-known/jwks.json": OPEN,
@@ -56,6 +59,9 @@ RULES: Mapping[str, Rule] = {
     "GET /v1/dossiers/{code}/history": Rule("dossier:read", "dossier"),
     "POST /v1/dossiers/{code}/transitions": Rule("dossier:transition", "dossier", body=_ACTION),
     "POST /v1/dossiers/transitions/batch": Rule("dossier:transition"),
+    "GET /v1/dossiers/{code}/corrections": Rule("dossier:read", "dossier"),
+    "POST /v1/dossiers/{code}/corrections": Rule("dossier:transition", "dossier", body=_CORRECTION),
+    "POST /v1/dossiers/{code}/corrections/decision": Rule("dossier:transition", "dossier", body=_DECISION),
     "GET /v1/tracking/{code}": Rule("dossier:read", "shared"),
     "POST /v1/ratings": Rule("dossier:write"),
     "GET /v1/payments": Rule("payment:read"),

@@ -65,6 +65,12 @@ class TransitionAnswer(Answer):
     documents: list[dict[str, Any]] | None = None
     fees: list[dict[str, Any]] | None = None
     legal_exception: str | None = None
+    recorded_as: datetime | None = None
+    """The time that was recorded first, where a correction changed it (`at` is the one that counts)."""
+    corrected_by: int | None = None
+    """Version of the transition that corrected this one."""
+    correction: dict[str, Any] | None = None
+    """Of a `correct`: times before and after, steps that were added, who asked and who approved."""
 
 
 class VerdictAnswer(Answer):
@@ -199,6 +205,36 @@ class LineAnswer(Answer):
     due_at: datetime | None = None
     replayed: bool | None = None
     problem: dict[str, Any] | None = None
+
+
+class CorrectionAnswer(Answer):
+    """A correction: asked, approved (then `version` is its transition) or rejected."""
+
+    correction_id: str
+    state: Literal["asked", "approved", "rejected"]
+    reason: str
+    times: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+    asked_by: ActorAnswer
+    asked_at: datetime
+    decided_by: ActorAnswer | None
+    decided_at: datetime | None
+    version: int | None
+
+
+class CorrectionsAnswer(Answer):
+    """Corrections of one dossier, oldest first."""
+
+    items: list[CorrectionAnswer]
+    next_cursor: str | None
+
+
+class DecisionAnswer(Answer):
+    """What was decided, and the dossier as it is after an approval."""
+
+    correction_id: str
+    state: Literal["approved", "rejected"]
+    dossier: DossierAnswer | None
 
 
 class ReadAnswer(Answer):

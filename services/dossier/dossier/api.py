@@ -121,7 +121,7 @@ async def read(
     found = record_view.item(row, now, personal=bool(purpose))
     found["clock"] = record_view.clock(row, _procedures(request), now)
     if include is not None:
-        found["history"] = [record_view.transition(it) for it in await reading_store.history(rx, [code])]
+        found["history"] = record_view.history(await reading_store.history(rx, [code]))
     return _json(found)
 
 
@@ -131,7 +131,7 @@ async def history(code: CodeInPath, _caller: Reader, rx: web.InReading) -> Respo
     rows = await reading_store.history(rx, [code])
     if not rows:
         raise NotFound
-    return _json({"items": [record_view.transition(row) for row in rows], "next_cursor": None})
+    return _json({"items": record_view.history(rows), "next_cursor": None})
 
 
 @router.get("/v1/tracking/{code}", response_model=TrackingAnswer, responses=web.errors(NotFound))
@@ -211,7 +211,7 @@ async def _page(
         found = await reading_store.history(rx, [it["code"] for it in items])
         by_code = {code: list(rows) for code, rows in groupby(found, key=lambda row: row["code"])}
         for it in items:
-            it["history"] = [record_view.transition(row) for row in by_code.get(it["code"], [])]
+            it["history"] = record_view.history(by_code.get(it["code"], []))
     following = web.encode_cursor(items[-1]["code"]) if len(rows) > limit else None
     return _json({"items": items, "next_cursor": following})
 

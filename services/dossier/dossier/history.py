@@ -28,13 +28,16 @@ class Entry:
     fees: tuple[dict[str, Any], ...] = ()
     attachments: tuple[dict[str, Any], ...] = ()
     legal_exception: str | None = None
+    identity_reason: str | None = None
+    is_added: bool = False
+    """Brought in by an approved correction, whose version it has."""
 
     def command(self) -> Command:
         """The action as it was asked for."""
         return Command(
             action=self.action, role="hub", now=self.at, at=self.at, reason=self.reason, actor=self.actor,
             documents=self.documents, fees=self.fees, attachments=self.attachments, new_due_at=self.new_due_at,
-            legal_exception=self.legal_exception,
+            legal_exception=self.legal_exception, identity_reason=self.identity_reason,
         )  # fmt: skip
 
 
@@ -62,7 +65,7 @@ def replay(known: Dossier, entries: Sequence[Entry], terms: Terms) -> list[Dossi
         further = moved(dossier, arrow, entry.command(), entry.at, terms)
         dossier = replace(
             further, version=entry.version, transition_version=entry.version, charges=known.charges,
-            identity_reason=known.identity_reason,
+            identity_reason=further.identity_reason or known.identity_reason,
         )  # fmt: skip
         states.append(dossier)
     return states

@@ -19,8 +19,10 @@ SELECT code, version, action, from_status, to_status, at, recorded_at, reason, a
 FROM transition WHERE code = ANY($1::text[]) ORDER BY code, version
 """
 _PROGRESS = """
-SELECT code, to_status, at, actor, reason, due_after
-FROM transition WHERE code = ANY($1::text[]) AND from_status IS DISTINCT FROM to_status ORDER BY code, version
+SELECT code, to_status, at, actor, reason, due_after,
+  CASE WHEN action = 'correct' THEN detail->'correction'->'progress' END AS corrected
+FROM transition
+WHERE code = ANY($1::text[]) AND (from_status IS DISTINCT FROM to_status OR action = 'correct') ORDER BY code, version
 """
 _RATE = """
 INSERT INTO rating (dossier_code, agency_code, score, at, client_id)
@@ -108,7 +110,7 @@ async def history(rx: Reading, codes: Sequence[str]) -> list[Row]:
 
 
 async def progress(rx: Reading, codes: Sequence[str]) -> list[Row]:
-    """The transitions that changed the status."""
+    """The transitions that changed the status; of a correction (`corrected`) the rows it made anew."""
     rows: list[Row] = await rx.raw.fetch(_PROGRESS, list(codes))
     return rows
 

@@ -134,6 +134,8 @@ class Step:
     fees: tuple[dict[str, Any], ...] = ()
     attachments: tuple[dict[str, Any], ...] = ()
     legal_exception: str | None = None
+    correction: dict[str, Any] | None = None
+    """Of a `correct`: what was before and what is now, who asked and who approved."""
 
 
 class Terms(Protocol):

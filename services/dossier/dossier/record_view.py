@@ -1,6 +1,6 @@
 """Rows as others see them: API items, history, whole records for the neighbours' `/internal/dossiers/read`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -66,8 +66,19 @@ def _verdict(it: Verdict) -> dict[str, Any]:
     }
 
 
-def transition(row: Row) -> dict[str, Any]:
-    """A row of the history."""
+def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """A dossier's transitions. A corrected one shows the time that counts and the one recorded before it."""
+    items = [_transition(row) for row in rows]
+    by_version = {item["version"]: item for item in items}
+    for item in items:
+        for it in item.get("correction", {}).get("times", ()):
+            retimed = by_version[it["version"]]
+            retimed.setdefault("recorded_as", retimed["at"])
+            retimed |= {"at": it["at"], "corrected_by": item["version"]}
+    return items
+
+
+def _transition(row: Row) -> dict[str, Any]:
     return {
         "version": row["version"],
         "action": row["action"],
@@ -81,8 +92,14 @@ def transition(row: Row) -> dict[str, Any]:
         "due_after": row["due_after"],
         "client_id": row["client_id"],
         "exchange_id": row["exchange_id"],
-        **{name: value for name, value in (row["detail"] or {}).items() if name != "attachments"},
+        **{name: _shown(name, value) for name, value in (row["detail"] or {}).items() if name != "attachments"},
     }
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name != "correction":
+        return value
+    return {key: member for key, member in value.items() if key != "progress"}
 
 
 def tracking(row: Row, catalogue: Catalogue) -> dict[str, Any]:
@@ -177,10 +194,13 @@ def _fees(charges: Charges) -> list[dict[str, Any]]:
 
 
 def _progress(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """One row per change of status, numbered; equal in second and status counts as one (the wire's key)."""
+    """One row per change of status, numbered; equal in second and status counts as one (the wire's key).
+
+    The nation cannot take a row back: what an approved correction changed stands after what was told before.
+    """
     listed: list[dict[str, Any]] = []
     seen: set[tuple[Any, int]] = set()
-    for row in rows:
+    for row in _told(rows):
         key = (row["at"].replace(microsecond=0), row["to_status"])
         if key in seen:
             continue
@@ -196,6 +216,20 @@ def _progress(rows: Iterable[Row]) -> list[dict[str, Any]]:
             }
         )
     return listed
+
+
+def _told(rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        if row["corrected"] is None:
+            yield row
+            continue
+        for it in row["corrected"]:
+            due = it["due_after"]
+            yield {
+                **it,
+                "at": datetime.fromisoformat(it["at"]),
+                "due_after": None if due is None else datetime.fromisoformat(due),
+            }
 
 
 def _only(applicant: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -69,6 +69,18 @@ class StepDoesNotFit(Conflict):
     code, title = "step_does_not_fit", "The life of a dossier has no such step there"
 
 
+class SamePerson(Forbidden):
+    """A correction is approved by another person than the one who asked for it."""
+
+    code, title = "same_person", "Another person has to approve this"
+
+
+class CorrectionDecided(Conflict):
+    """It was approved or rejected before."""
+
+    code, title = "correction_decided", "The correction is decided already"
+
+
 class ExternalReferenceTaken(Conflict):
     """The client has filed a dossier under this reference before; `Location` names it."""
 

@@ -215,6 +215,7 @@ def _transition_detail(step: Step) -> str | None:
         "fees": step.fees,
         "attachments": step.attachments,
         "legal_exception": step.legal_exception,
+        "correction": step.correction,
     }
     given = {name: value for name, value in members.items() if value}
     return _json(given) if given else None

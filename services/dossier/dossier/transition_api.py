@@ -25,6 +25,8 @@ from dossier.refusal import (
     IdentityPending,
     IdentityReasonRequired,
     LegalExceptionRequired,
+    PersonalNumberAwaited,
+    PersonalNumberNotAwaited,
     TimeGoesBack,
     TransitionNotAllowed,
 )
@@ -53,6 +55,8 @@ _REFUSALS = web.errors(
     ChargeOpen,
     LegalExceptionRequired,
     ExtensionNotAllowed,
+    PersonalNumberAwaited,
+    PersonalNumberNotAwaited,
     PreconditionFailed,
     IdempotencyKeyReused,
     RequestInProgress,

@@ -75,6 +75,9 @@ def _dossier() -> list[Route]:
         Route("GET", "/v1/dossiers/{code}/history", "dossier", read, concern="path"),
         Route("POST", "/v1/dossiers/{code}/transitions", "dossier", transition, concern="path"),
         Route("POST", "/v1/dossiers/transitions/batch", "dossier", transition, concern="lines", body_bytes=BATCH_BYTES),
+        Route("POST", "/v1/dossiers/{code}/corrections", "dossier", transition, concern="path"),
+        Route("GET", "/v1/dossiers/{code}/corrections", "dossier", read, concern="path"),
+        Route("POST", "/v1/dossiers/{code}/corrections/decision", "dossier", transition, concern="path"),
         Route("GET", "/v1/tracking/{code}", "dossier", read, concern="path"),
         Route("POST", "/v1/ratings", "dossier", write, concern="answer"),
     ]

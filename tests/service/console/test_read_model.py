@@ -221,6 +221,28 @@ async def test_resolution_known_only_from_an_older_version_still_counts(console:
     assert (total["resolved_late"], total["in_progress_total"]) == (1, 0)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (0, 1, 2, 4, 3), (4, 3, 2, 1, 0)])
+async def test_a_corrected_end_counts_at_its_right_time(
+    console: Console, system: Database, order: tuple[int, ...]
+) -> None:
+    it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00").finished("2023-04-16T09:00")
+    it.then("corrected", "2023-05-02T09:00", finished_at=at("2023-03-14T09:00"))
+    it.then("returned", "2023-05-03T09:00", status_code=10)
+    await take(system, "lgsp.dossier", *[it.events[index] for index in order])
+    march = (await report(console, to="2023-03-31"))["total"]
+    assert (march["resolved_on_time"], march["resolved_late"]) == (1, 0)
+
+
+async def test_a_corrected_withdrawal_counts_at_its_right_time(console: Console, system: Database) -> None:
+    it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00")
+    it.then("withdrawn", "2023-04-16T09:00", status_code=7).then("corrected", "2023-05-02T09:00")
+    it.events[-1].data["change"]["resolved_at"] = at("2023-03-14T09:00")
+    it.then("payment_recorded", "2023-05-03T09:00")
+    await take(system, "lgsp.dossier", *it.events)
+    march = (await report(console, to="2023-03-31"))["total"]
+    assert (march["resolved_on_time"], march["resolved_late"]) == (1, 0)
+
+
 async def test_report_of_a_past_period_knows_the_due_time_of_then(console: Console, system: Database) -> None:
     it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00")
     it.then("extended", "2023-05-01T09:00", due_at=at("2023-06-30T09:00")).finished("2023-06-29T09:00")
