@@ -65,6 +65,8 @@ class TransitionAnswer(Answer):
     documents: list[dict[str, Any]] | None = None
     fees: list[dict[str, Any]] | None = None
     legal_exception: str | None = None
+    apology: dict[str, Any] | None = None
+    """The time promised (`promised_at`) and the `letter`."""
     recorded_as: datetime | None = None
     """The time that was recorded first, where a correction changed it (`at` is the one that counts)."""
     corrected_by: int | None = None
@@ -147,6 +149,7 @@ class DossierAnswer(Answer):
     external_reference: str | None = None
     results: list[dict[str, Any]] | None = None
     supplement_requests: int | None = None
+    apologies: list[dict[str, Any]] | None = None
     verdicts: VerdictsAnswer | None = None
     clock: ClockAnswer | None = None
     applicant: ApplicantAnswer | None = None

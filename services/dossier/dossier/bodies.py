@@ -160,6 +160,7 @@ class TransitionBody(Body):
     new_due_at: Moment | None = None
     identity_reason: LongText | None = None
     legal_exception: Annotated[bool, Field(strict=True)] | LongText | None = None
+    apology: DocumentBody | None = None
     expected_version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)] | None = None
 
 
@@ -226,6 +227,7 @@ def command(body: TransitionBody, caller: Caller, now: datetime) -> Command:
         new_due_at=body.new_due_at,
         identity_reason=body.identity_reason or None,
         legal_exception=("yes" if exception is True else exception) or None,
+        apology=None if body.apology is None else dict(body.apology.__dict__),
         expected_version=body.expected_version,
         may_import=IMPORT_SCOPE in caller.scopes,
     )

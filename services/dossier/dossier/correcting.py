@@ -100,9 +100,12 @@ def entries(rows: Sequence[Mapping[str, Any]]) -> list[Entry]:
 
 
 def _an_entry(row: Mapping[str, Any], detail: Mapping[str, Any]) -> Entry:
+    promised = detail.get("apology", {})
+    new_due_at = row["due_after"] if row["action"] == "extend" else None
     return Entry(
         version=row["version"], action=row["action"], at=row["at"], reason=row["reason"], actor=row["actor"],
-        new_due_at=row["due_after"] if row["action"] == "extend" else None,
+        new_due_at=_moment(promised["promised_at"]) if row["action"] == "apologise" else new_due_at,
+        apology=promised.get("letter"),
         documents=tuple(detail.get("documents", ())), fees=tuple(detail.get("fees", ())),
         attachments=tuple(detail.get("attachments", ())), legal_exception=detail.get("legal_exception"),
     )  # fmt: skip

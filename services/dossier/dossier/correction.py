@@ -17,8 +17,10 @@ from dossier.refusal import SamePerson
 from shared import vietnamese
 from shared.errors import FieldError, InvalidRequest
 
-ADDABLE = tuple(action for action in LIFE if action not in ("settle", "request_payment", "extend", "attach_result"))
-"""Steps that can be ticked later. Money is asked for now or never; an extension is announced before the due time."""
+ADDABLE = tuple(
+    action for action in LIFE if action not in ("settle", "request_payment", "extend", "apologise", "attach_result")
+)
+"""Steps that can be ticked later. Money is asked for now or never; a new time is promised before it comes."""
 
 
 @dataclass(frozen=True, slots=True)

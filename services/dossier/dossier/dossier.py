@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dossier.effect import EFFECTS, no_effect
+from dossier.effect import EFFECTS, no_effect, promise
 from dossier.record import STATUS_NAMES, Command, Dossier, Status, Step, Terms
 from dossier.refusal import (
     ActionNotForRole,
@@ -18,6 +18,7 @@ from dossier.refusal import (
     IdentityPending,
     IdentityReasonRequired,
     LegalExceptionRequired,
+    NotLate,
     PersonalNumberAwaited,
     PersonalNumberNotAwaited,
     TimeGoesBack,
@@ -88,6 +89,13 @@ def _extension_allowed(dossier: Dossier, command: Command, at: datetime) -> None
         raise ExtensionNotAllowed("The due time can be extended until a day before it")
 
 
+def _late(dossier: Dossier, command: Command, at: datetime) -> None:
+    if dossier.due_at is None or dossier.paused is not None or at <= dossier.due_at:
+        raise NotLate
+    if command.new_due_at is not None and command.new_due_at <= at:
+        raise InvalidRequest(errors=[FieldError("/new_due_at", "must be later than now")])
+
+
 def _result_or_reason(_dossier: Dossier, command: Command, _at: datetime) -> None:
     if not command.documents and not command.reason:
         raise InvalidRequest(errors=[FieldError("/result", "result documents or a reason are required")])
@@ -142,6 +150,8 @@ LIFE: dict[str, Arrow] = {
                _number_awaited),
         _arrow("extend",                 "extended",                  {2, 4},             _STAY, _DESK,   _WHY,
                _NEW_DUE_AT, _extension_allowed),
+        _arrow("apologise",              "apologised",                {2, 4},             _STAY, _DESK,   _WHY,
+               _NEW_DUE_AT, _late),
         _arrow("finish",                 "finished",                  {2, 4},             9,     _OFFICE,
                _result_or_reason, _identity_settled, _none_open),
         _arrow("return_result",          "returned",                  {9},                10,    _DESK),
@@ -152,7 +162,8 @@ LIFE: dict[str, Arrow] = {
 _ONLY_WITH = {
     "fees": ("request_payment",),
     "result": ("finish", "attach_result"),
-    "new_due_at": ("extend",),
+    "new_due_at": ("extend", "apologise"),
+    "apology": ("extend", "apologise"),
     "identity_reason": ("finish",),
     "legal_exception": ("request_supplement",),
 }
@@ -187,6 +198,7 @@ def take(dossier: Dossier, command: Command, terms: Terms) -> Step:
     return Step(
         after, command.action, arrow.event, dossier.status, at, dossier.due_at, True, command.reason,
         command.actor, command.documents, command.fees, command.attachments, command.legal_exception,
+        promise(command) if len(after.apologies) > len(dossier.apologies) else None,
     )  # fmt: skip
 
 

@@ -54,8 +54,26 @@ def _await_personal_number(moved: Dossier, _before: Dossier, _command: Command, 
     return _paused(moved, "personal_number")
 
 
-def _extend(moved: Dossier, _before: Dossier, command: Command, _terms: Terms) -> Dossier:
-    return replace(moved, is_extended=True, due_at=command.new_due_at)
+def _extend(moved: Dossier, before: Dossier, command: Command, _terms: Terms) -> Dossier:
+    extended = replace(moved, is_extended=True, due_at=command.new_due_at)
+    return extended if command.apology is None else _apologised(extended, before, command)
+
+
+def _apologise(moved: Dossier, before: Dossier, command: Command, _terms: Terms) -> Dossier:
+    # It is late and stays late: the time promised moves no due time.
+    return _apologised(moved, before, command)
+
+
+def _apologised(moved: Dossier, before: Dossier, command: Command) -> Dossier:
+    said = {"at": moved.last_at.isoformat(), "reason": command.reason, **promise(command)}
+    return replace(moved, apologies=(*before.apologies, said))
+
+
+def promise(command: Command) -> dict[str, Any]:
+    """What an apology promises: a new time, and the letter that says so."""
+    assert command.new_due_at is not None
+    letter = {} if command.apology is None else {"letter": command.apology}
+    return {"promised_at": command.new_due_at.isoformat(), **letter}
 
 
 def _finish(moved: Dossier, before: Dossier, command: Command, terms: Terms) -> Dossier:
@@ -116,6 +134,7 @@ EFFECTS: dict[str, Effect] = {
     "await_personal_number": _await_personal_number,
     "record_personal_number": _go_on,
     "extend": _extend,
+    "apologise": _apologise,
     "finish": _finish,
     "return_result": _return_result,
     "attach_result": _attach_result,

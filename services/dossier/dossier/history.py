@@ -23,12 +23,13 @@ class Entry:
     reason: str | None = None
     actor: dict[str, Any] | None = None
     new_due_at: datetime | None = None
-    """What `extend` asked for."""
+    """What `extend` or `apologise` asked for."""
     documents: tuple[dict[str, Any], ...] = ()
     fees: tuple[dict[str, Any], ...] = ()
     attachments: tuple[dict[str, Any], ...] = ()
     legal_exception: str | None = None
     identity_reason: str | None = None
+    apology: dict[str, Any] | None = None
     is_added: bool = False
     """Brought in by an approved correction, whose version it has."""
 
@@ -38,6 +39,7 @@ class Entry:
             action=self.action, role="hub", now=self.at, at=self.at, reason=self.reason, actor=self.actor,
             documents=self.documents, fees=self.fees, attachments=self.attachments, new_due_at=self.new_due_at,
             legal_exception=self.legal_exception, identity_reason=self.identity_reason,
+            apology=self.apology,
         )  # fmt: skip
 
 
@@ -46,7 +48,7 @@ def filed(known: Dossier) -> Dossier:
     return replace(
         known, status=Status.SUBMITTED, version=1, transition_version=1, last_at=known.submitted_at, back_to=None,
         received_at=None, due_at=None, finished_at=None, returned_at=None, refused_at=None, is_extended=False,
-        has_electronic_result=False, supplements=(), pauses=(), results=(), last_reason=None,
+        has_electronic_result=False, supplements=(), pauses=(), results=(), apologies=(), last_reason=None,
     )  # fmt: skip
 
 

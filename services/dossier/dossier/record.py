@@ -89,6 +89,8 @@ class Dossier:
     supplements: tuple[Supplement, ...] = ()
     pauses: tuple[Pause, ...] = ()
     results: tuple[dict[str, Any], ...] = ()
+    apologies: tuple[dict[str, Any], ...] = ()
+    """Letters to the applicant, each with the time it promises."""
     last_reason: str | None = None
 
     @property
@@ -113,6 +115,8 @@ class Command:
     new_due_at: datetime | None = None
     identity_reason: str | None = None
     legal_exception: str | None = None
+    apology: dict[str, Any] | None = None
+    """The letter of apology that goes with a new appointment."""
     expected_version: int | None = None
     may_import: bool = False
 
@@ -134,6 +138,8 @@ class Step:
     fees: tuple[dict[str, Any], ...] = ()
     attachments: tuple[dict[str, Any], ...] = ()
     legal_exception: str | None = None
+    apology: dict[str, Any] | None = None
+    """The time that was promised, and the letter if there is one."""
     correction: dict[str, Any] | None = None
     """Of a `correct`: what was before and what is now, who asked and who approved."""
 

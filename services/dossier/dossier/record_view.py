@@ -26,6 +26,7 @@ def item(row: Row, now: datetime, *, personal: bool) -> dict[str, Any]:
         "external_reference": row["external_reference"],
         "results": list(dossier.results),
         "supplement_requests": len(dossier.supplements),
+        "apologies": list(dossier.apologies),
         "verdicts": _verdicts(dossier, now),
     }
     if personal:

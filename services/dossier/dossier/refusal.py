@@ -63,6 +63,12 @@ class ExtensionNotAllowed(Conflict):
     code, title = "extension_not_allowed", "The due time cannot be extended"
 
 
+class NotLate(Conflict):
+    """Who is not late extends the time instead; while the clock stands nobody is late."""
+
+    code, title = "not_late", "The dossier is not late"
+
+
 class StepDoesNotFit(Conflict):
     """A corrected history would contain a step that the life does not allow there."""
 

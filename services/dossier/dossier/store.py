@@ -191,6 +191,7 @@ def a_dossier(row: Mapping[str, Any]) -> Dossier:
         supplements=tuple(_a_supplement(it) for it in detail.get("supplements", ())),
         pauses=tuple(_a_pause(it) for it in detail.get("pauses", ())),
         results=tuple(detail.get("results", ())),
+        apologies=tuple(detail.get("apologies", ())),
         last_reason=detail.get("last_reason"),
     )
 
@@ -204,6 +205,7 @@ def _detail(it: Dossier) -> str:
         "supplements": [_members(supplement) for supplement in it.supplements],
         "pauses": [_members(pause) for pause in it.pauses],
         "results": it.results,
+        "apologies": it.apologies,
         "last_reason": it.last_reason,
     }
     return _json({name: value for name, value in members.items() if value})
@@ -215,6 +217,7 @@ def _transition_detail(step: Step) -> str | None:
         "fees": step.fees,
         "attachments": step.attachments,
         "legal_exception": step.legal_exception,
+        "apology": step.apology,
         "correction": step.correction,
     }
     given = {name: value for name, value in members.items() if value}

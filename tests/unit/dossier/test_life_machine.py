@@ -51,14 +51,16 @@ class Life(RuleBasedStateMachine):
         elif action == "request_supplement":
             asked = replace(asked, legal_exception="NĐ 61/2018")
         elif action == "extend" and self.dossier.due_at is not None:
-            asked = replace(asked, new_due_at=self.dossier.due_at + timedelta(days=10))
+            asked = replace(asked, new_due_at=self.dossier.due_at + timedelta(days=10), apology={"name": "Thư xin lỗi"})
+        elif action == "apologise":
+            asked = replace(asked, new_due_at=self.now + timedelta(days=5), apology={"name": "Thư xin lỗi"})
         elif action == "attach_result":
             asked = replace(asked, documents=({"name": "Giấy phép"},))
         try:
             step = take(self.dossier, asked, self.terms)
         except HubError:
             return
-        self._follow(step)
+        self._follow(step, asked)
 
     @rule(number=st.integers(1, 3))
     def pay(self, number: int) -> None:
@@ -66,17 +68,18 @@ class Life(RuleBasedStateMachine):
         for step in fact.payment_recorded(self.dossier, payment, self.terms):
             self._follow(step)
 
-    def _follow(self, step: Step) -> None:
+    def _follow(self, step: Step, asked: Command | None = None) -> None:
         before, after = self.dossier, step.after
         assert after.version == before.version + 1
         assert before.status not in FINAL or after.status == before.status
         assert after.due_at is None or before.due_at is None or after.due_at >= before.due_at
         assert step.is_transition or (after.status, after.due_at) == (before.status, before.due_at)
         if step.is_transition:
-            new_due_at = after.due_at if step.action == "extend" else None
+            new_due_at = None if asked is None else asked.new_due_at
+            letter = None if asked is None else asked.apology
             self.entries.append(
                 Entry(after.version, step.action, step.at, step.reason, step.actor, new_due_at, step.documents,
-                      step.fees, step.attachments, step.legal_exception)
+                      step.fees, step.attachments, step.legal_exception, apology=letter)
             )  # fmt: skip
         self.dossier = after
 

@@ -42,6 +42,7 @@ EXPECTED: dict[str, tuple[set[int], int | None, set[str]]] = {
     "await_personal_number": ({2, 4}, None, {"desk", "ministry"}),
     "record_personal_number": ({2, 4}, None, {"desk", "ministry"}),
     "extend": ({2, 4}, None, {"desk"}),
+    "apologise": ({2, 4}, None, {"desk"}),
     "finish": ({2, 4}, 9, {"desk", "ministry"}),
     "return_result": ({9}, 10, {"desk"}),
     "attach_result": ({9, 10}, None, {"desk", "ministry"}),
@@ -55,6 +56,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "resume": {"reason": "Tiếp"},
     "await_personal_number": {"reason": "Chờ số định danh"},
     "extend": {"reason": "Chờ", "new_due_at": NOW + timedelta(days=40)},
+    "apologise": {"reason": "Quá tải", "new_due_at": NOW + timedelta(days=40)},
     "finish": {"documents": DOCUMENTS},
     "attach_result": {"documents": DOCUMENTS},
 }
@@ -96,7 +98,7 @@ def ready_for(action: str, status: int) -> Dossier:
     dossier = a_dossier(status)
     if action == "record_personal_number":
         return replace(dossier, pauses=(*dossier.pauses, Pause("personal_number", NOW)))
-    return dossier
+    return replace(dossier, due_at=NOW - timedelta(hours=1)) if action == "apologise" else dossier
 
 
 def command(action: str, role: str | None = None, **members: Any) -> Command:
