@@ -53,6 +53,7 @@ RULES: Mapping[str, Rule] = {
     "PUT /v1/procedures/{code}": Rule("catalogue:write", "shared"),
     "POST /v1/dossiers": Rule("dossier:write"),
     "POST /v1/dossiers/batch": Rule("dossier:write"),
+    "POST /v1/dossiers/combined": Rule("dossier:write"),
     "GET /v1/dossiers": Rule("dossier:read"),
     "POST /v1/dossiers/search": Rule("dossier:read"),
     "GET /v1/dossiers/{code}": Rule("dossier:read", "dossier"),

@@ -124,6 +124,13 @@ class ApplicantAnswer(Answer):
     address: str | None
 
 
+class LinkedAnswer(Answer):
+    """The intake that a dossier was filed with, and all dossiers of it, the leading one first."""
+
+    id: str
+    dossiers: list[str]
+
+
 class DossierAnswer(Answer):
     """A dossier. `applicant`, `form` and `attachments` only with the header `Hub-Purpose`."""
 
@@ -148,6 +155,7 @@ class DossierAnswer(Answer):
     return_method: str | None = None
     external_reference: str | None = None
     results: list[dict[str, Any]] | None = None
+    combined: LinkedAnswer | None = None
     supplement_requests: int | None = None
     apologies: list[dict[str, Any]] | None = None
     verdicts: VerdictsAnswer | None = None
@@ -195,6 +203,13 @@ class RatingAnswer(Answer):
     dossier_code: str
     score: str
     at: datetime
+
+
+class CombinedAnswer(Answer):
+    """Dossiers filed together, in the order of the request."""
+
+    combined_id: str
+    items: list[DossierAnswer]
 
 
 class LineAnswer(Answer):

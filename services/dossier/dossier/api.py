@@ -119,6 +119,7 @@ async def read(
         raise NotFound
     now = clock.now()
     found = record_view.item(row, now, personal=bool(purpose))
+    found["combined"] = row["combined"]
     found["clock"] = record_view.clock(row, _procedures(request), now)
     if include is not None:
         found["history"] = record_view.history(await reading_store.history(rx, [code]))

@@ -5,7 +5,16 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from dossier import api, catalogue_api, consumers, correction_api, intake_api, transition_api, working_calendar
+from dossier import (
+    api,
+    catalogue_api,
+    combined_api,
+    consumers,
+    correction_api,
+    intake_api,
+    transition_api,
+    working_calendar,
+)
 from dossier.cataloguing import Catalogue
 from dossier.consumers import Consumers
 from dossier.handling import Procedures
@@ -21,6 +30,7 @@ from shared.service import Runtime
 
 ROUTERS = (
     intake_api.router,
+    combined_api.router,
     transition_api.router,
     correction_api.router,
     api.router,

@@ -11,7 +11,11 @@ from shared.db import Reading, Transaction
 Row = Mapping[str, Any]
 
 _WHOLE = f"{STATE}, external_reference, abstract, return_method, recorded_at, applicant, form, attachments"
-_ONE = f"SELECT {_WHOLE} FROM dossier WHERE code = $1"  # noqa: S608
+_ONE = f"""
+SELECT {_WHOLE}, (SELECT jsonb_build_object('id', combined_id, 'dossiers', codes) FROM combined c
+                  WHERE c.code = dossier.code) AS combined
+FROM dossier WHERE code = $1
+"""  # noqa: S608
 _MANY = f"SELECT {_WHOLE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code"  # noqa: S608
 _HISTORY = """
 SELECT code, version, action, from_status, to_status, at, recorded_at, reason, actor, client_id, exchange_id,

@@ -69,6 +69,7 @@ def _dossier() -> list[Route]:
         Route("PUT", "/v1/procedures/{code}", "dossier", "catalogue:write"),
         Route("POST", "/v1/dossiers", "dossier", write, concern="answer"),
         Route("POST", "/v1/dossiers/batch", "dossier", write, concern="lines", body_bytes=BATCH_BYTES),
+        Route("POST", "/v1/dossiers/combined", "dossier", write, concern="items"),
         Route("GET", "/v1/dossiers", "dossier", read, concern="items"),
         Route("POST", "/v1/dossiers/search", "dossier", read, concern="items"),
         Route("GET", "/v1/dossiers/{code}", "dossier", read, concern="path"),
