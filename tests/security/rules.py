@@ -56,6 +56,7 @@ RULES: Mapping[str, Rule] = {
     "POST /v1/dossiers/combined": Rule("dossier:write"),
     "GET /v1/dossiers": Rule("dossier:read"),
     "POST /v1/dossiers/search": Rule("dossier:read"),
+    "GET /v1/dossiers/stuck": Rule("dossier:read"),
     "GET /v1/dossiers/{code}": Rule("dossier:read", "dossier"),
     "GET /v1/dossiers/{code}/history": Rule("dossier:read", "dossier"),
     "POST /v1/dossiers/{code}/transitions": Rule("dossier:transition", "dossier", body=_ACTION),

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from dossier.stuck import StuckKind
 from shared.web import Answer
 
 StatusName = Literal[
@@ -203,6 +204,47 @@ class RatingAnswer(Answer):
     dossier_code: str
     score: str
     at: datetime
+
+
+class StuckCount(Answer):
+    """Dossiers stuck in one way at one agency."""
+
+    kind: StuckKind
+    agency_code: str
+    count: int
+    oldest_since: datetime
+    oldest_age_hours: float
+
+
+class FreesAnswer(Answer):
+    """What frees a dossier: an action of `…/transitions`, or another step; `words` are for people."""
+
+    kind: Literal["transition", "step"]
+    name: str
+    words: str
+
+
+class StuckItem(Answer):
+    """A dossier that stands still since then."""
+
+    code: str
+    agency_code: str
+    procedure_code: str
+    status: str
+    due_at: datetime | None
+    kind: StuckKind
+    since: datetime
+    age_hours: float
+    frees: FreesAnswer
+
+
+class StuckAnswer(Answer):
+    """`counts` and `items` as of the last look over all dossiers."""
+
+    as_of: datetime
+    counts: list[StuckCount]
+    items: list[StuckItem]
+    next_cursor: str | None
 
 
 class CombinedAnswer(Answer):

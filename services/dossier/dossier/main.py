@@ -12,6 +12,8 @@ from dossier import (
     consumers,
     correction_api,
     intake_api,
+    stuck_api,
+    stuck_store,
     transition_api,
     working_calendar,
 )
@@ -25,12 +27,14 @@ from dossier.singles import Singles
 from dossier.submitting import PersonHash
 from shared import exchanges, service
 from shared.auth import JwksSource
+from shared.db import Database
 from shared.direct import Direct
 from shared.service import Runtime
 
 ROUTERS = (
     intake_api.router,
     combined_api.router,
+    stuck_api.router,
     transition_api.router,
     correction_api.router,
     api.router,
@@ -39,6 +43,13 @@ ROUTERS = (
     catalogue_api.internal_router,
     exchanges.router,
 )
+
+
+async def _look(database: Database, every_seconds: float) -> int:
+    """The step of the worker that finds what stands still; it rests in any case."""
+    async with database.transaction() as tx:
+        await stuck_store.look(tx, every_seconds)
+    return 0
 
 
 def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI:
@@ -65,6 +76,8 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         runtime.read(consumers.PAYMENT, folding.payment)
         runtime.read(consumers.MINISTRY, folding.ministry)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
+        every_seconds = settings.stuck_check_seconds
+        runtime.work("stuck", lambda: _look(runtime.system_database, every_seconds), idle_seconds=every_seconds / 3)
         singles.start()
         async with runtime.running(app):
             try:
