@@ -25,6 +25,7 @@ from dossier.reading_store import Filters
 from dossier.refusal import AlreadyRated, PurposeRequired
 from dossier.submitting import PersonHash
 from shared import clock, exchanges, idempotency, strict_json, web
+from shared.agency_codes import canonical
 from shared.auth import Caller
 from shared.db import Database, Reading
 from shared.errors import InvalidRequest, NotFound
@@ -63,7 +64,7 @@ def _filters(
         if text is not None and "\x00" in text:
             raise InvalidRequest("NUL is not allowed")
     return Filters(
-        agency=agency,
+        agency=None if agency is None else _agency_code(request, agency),
         statuses=status_codes(status),
         procedure=procedure,
         channel=channel,
@@ -99,7 +100,8 @@ async def search(
     if not purpose:
         raise PurposeRequired
     hashed: PersonHash = request.app.state.person_hash
-    filters = Filters(agency=body.agency, statuses=status_codes(body.status), person_hash=hashed.of(body.personal_id))
+    agency = None if body.agency is None else _agency_code(request, body.agency)
+    filters = Filters(agency=agency, statuses=status_codes(body.status), person_hash=hashed.of(body.personal_id))
     return await _page(rx, caller, filters, body.cursor, body.limit, personal=True, with_history=False)
 
 
@@ -220,6 +222,12 @@ async def _page(
 def _catalogue(request: Request) -> Catalogue:
     catalogue: Catalogue = request.app.state.catalogue
     return catalogue
+
+
+def _agency_code(request: Request, text: str) -> str:
+    """The agency meant by a code in any form, or an alias; what is unknown stays as it is."""
+    found = _catalogue(request).find_agency(text)
+    return canonical(text) if found is None else found.code
 
 
 def _procedures(request: Request) -> Procedures:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
-from dossier.catalogue import AGENCY_CODE, OLD_AGENCY_CODE, PROCEDURE_CODE, Channel
+from dossier.catalogue import AGENCY_CODE, PROCEDURE_CODE, Channel
 from dossier.record import STATUS_NAMES, Command
-from shared import clock, problems, strict_json
+from shared import agency_codes, clock, problems, strict_json
 from shared.auth import Caller
 from shared.errors import FieldError, InvalidRequest
 from shared.web import Body
@@ -53,7 +53,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 LongText = Annotated[str, StringConstraints(max_length=4000)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 PersonalId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
-AgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{OLD_AGENCY_CODE}", max_length=35)]
+AgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{agency_codes.OLD_FORM}", max_length=35)]
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]

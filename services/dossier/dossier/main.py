@@ -61,6 +61,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         database = runtime.api_database
         catalogue = Catalogue()
         await catalogue.check(database)
+        runtime.verifier.widen = catalogue.widened
         procedures = Procedures(catalogue, working_calendar.vietnam())
         person_hash = PersonHash.from_file(settings.person_hash_key_file)
         app.state.catalogue = catalogue

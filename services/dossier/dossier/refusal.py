@@ -111,6 +111,12 @@ class PurposeRequired(BadRequest):
     code, title = "purpose_required", "A search by person needs the header Hub-Purpose"
 
 
+class AliasTaken(Conflict):
+    """Every code and alias names one agency."""
+
+    code, title = "alias_taken", "A code or an alias of this agency names another one already"
+
+
 class AlreadyRated(Conflict):
     """A dossier is rated once."""
 

@@ -3,16 +3,17 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import Query, Response
+from fastapi import Query, Request, Response
 
 from dossier import stuck, stuck_store
 from dossier.answers import StuckAnswer
 from dossier.bodies import AgencyCode
-from dossier.catalogue import canonical_agency_code
+from dossier.cataloguing import Catalogue
 from dossier.record import STATUS_NAMES, Status
 from dossier.stuck import StuckKind
 from dossier.stuck_store import Row
 from shared import clock, strict_json, web
+from shared.agency_codes import canonical
 from shared.auth import Caller
 from shared.errors import InvalidRequest
 
@@ -23,6 +24,7 @@ _FIRST = (datetime.fromisoformat("1990-01-01T00:00:00+00:00"), "", "")
 @router.get("/v1/dossiers/stuck", response_model=StuckAnswer)
 async def list_stuck(
     *,
+    request: Request,
     _caller: Annotated[Caller, web.requires("dossier:read")],
     rx: web.InReading,
     kind: Annotated[StuckKind | None, Query()] = None,
@@ -33,7 +35,9 @@ async def list_stuck(
 ) -> Response:
     """Counts as of the last look (`as_of`); the list without what has moved since, the oldest first."""
     now = clock.now()
-    within = (kind, None if agency is None else canonical_agency_code(agency), older_than_hours)
+    catalogue: Catalogue = request.app.state.catalogue
+    found = None if agency is None else catalogue.find_agency(agency)
+    within = (kind, agency and canonical(agency) if found is None else found.code, older_than_hours)
     rows = await stuck_store.page(rx, *within, _place(cursor), limit + 1)
     last = rows[limit - 1] if len(rows) > limit else None
     answer = {

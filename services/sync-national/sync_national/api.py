@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Header, Request, Response
 from pydantic import Field
 
 from shared import exchanges, idempotency, web
@@ -141,7 +141,7 @@ async def list_dossiers(
     rx: InReading,
     caller: Reader,
     state: State | None = None,
-    agency: Annotated[str | None, Query(max_length=35)] = None,
+    agency: web.AgencyFilter = None,
     cursor: str | None = None,
     limit: PageSize = 100,
 ) -> Dossiers:

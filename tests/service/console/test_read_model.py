@@ -273,6 +273,25 @@ async def test_only_the_callers_agencies_are_reported(
     assert (await report(console))["total"]["received_total"] == 2
 
 
+async def test_agencies_of_the_ministries_count_only_when_asked_for(console: Console, system: Database) -> None:
+    of_ministry, of_branch, own = ADossier("H08.90"), ADossier("H08.90.01"), ADossier("H08.15")
+    for it in (of_ministry, of_branch, own):
+        it.received("2023-03-01T09:00", "2023-03-15T09:00")
+        await take(system, "lgsp.dossier", *it.events)
+        await take(system, "lgsp.payment", paid(it, "online", 1_000, "2023-03-01T10:00"))
+    totals = [(await report(console, kind, vertical=asked))["total"] for kind in ("agencies", "fees")
+              for asked in ("false", "true")]  # fmt: skip
+    assert [totals[0]["received_total"], totals[1]["received_total"]] == [1, 3]
+    assert [totals[2]["online_amount_vnd"], totals[3]["online_amount_vnd"]] == [1_000, 3_000]
+    assert "Cục Thuế tỉnh" not in [item["agency"] for item in (await report(console))["items"]]
+
+
+async def test_a_province_is_asked_for_in_either_form_of_its_code(console: Console, system: Database) -> None:
+    it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00")
+    await take(system, "lgsp.dossier", *it.events)
+    assert (await report(console, province="000.00.15.H08"))["total"]["received_total"] == 1
+
+
 async def test_csv_and_xlsx_by_accept(console: Console, system: Database) -> None:
     it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00")
     await take(system, "lgsp.dossier", *it.events)
