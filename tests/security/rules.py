@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from tests.e2e.journey import ACTOR
 
-Object = Literal["none", "dossier", "payment", "verification", "shared", "client"]
-"""Whose the object in the path is: an agency's (`dossier`, `payment`, `verification`); `shared`: reference data or
-the tracking page, which the contract opens to all agencies; `client`: administered, and belongs to no agency."""
+Object = Literal["none", "dossier", "payment", "verification", "petition", "shared", "client"]
+"""Whose the object in the path is: an agency's (`dossier`, `payment`, `verification`, `petition`); `shared`: reference
+data or the tracking page, which the contract opens to all agencies; `client`: administered, and belongs to no agency."""
 
 _NO_BODY: Mapping[str, Any] = {}
 
@@ -66,6 +66,13 @@ RULES: Mapping[str, Rule] = {
     "POST /v1/dossiers/{code}/corrections/decision": Rule("dossier:transition", "dossier", body=_DECISION),
     "GET /v1/tracking/{code}": Rule("dossier:read", "shared"),
     "POST /v1/ratings": Rule("dossier:write"),
+    "GET /v1/ratings": Rule("dossier:read"),
+    "GET /v1/ratings/counts": Rule("dossier:read"),
+    "POST /v1/petitions": Rule("dossier:write"),
+    "GET /v1/petitions": Rule("dossier:read"),
+    "GET /v1/petitions/counts": Rule("dossier:read"),
+    "GET /v1/petitions/{petition_id}": Rule("dossier:read", "petition"),
+    "POST /v1/petitions/{petition_id}/steps": Rule("dossier:transition", "petition", body={"action": "publish"}),
     "GET /v1/payments": Rule("payment:read"),
     "GET /v1/payments/{payment_id}": Rule("payment:read", "payment"),
     "POST /v1/payments/counter": Rule("payment:write"),
@@ -94,4 +101,6 @@ RULES: Mapping[str, Rule] = {
 }
 
 WITH_SCOPE = {name: rule for name, rule in RULES.items() if rule.scope is not None}
-OF_AN_AGENCY = {name: rule for name, rule in RULES.items() if rule.object in ("dossier", "payment", "verification")}
+OF_AN_AGENCY = {
+    name: rule for name, rule in RULES.items() if rule.object in ("dossier", "payment", "verification", "petition")
+}

@@ -19,6 +19,7 @@ UNKNOWN = {
     "dossier": "H08.02-230301-999999",
     "payment": "01890000-0000-7000-8000-000000000000",
     "verification": "01890000-0000-7000-8000-000000000000",
+    "petition": "01890000-0000-7000-8000-000000000000",
 }
 
 
@@ -166,6 +167,7 @@ def test_bodies_that_name_another_agencys_dossier_find_none(hub: Hub, world: Wor
     at = "2026-01-05T09:00:00+07:00"
     bodies: dict[str, dict[str, Any]] = {
         "/v1/ratings": {"score": "satisfied"},
+        "/v1/petitions": {"agency_code": ours.agency, "subject": "x"},
         "/v1/payments/counter": {
             "amount_vnd": 1, "collected_by": "x", "collected_at": at, "receipt_number": f"X-{theirs.dossier}",
         },

@@ -12,6 +12,8 @@ from dossier import (
     consumers,
     correction_api,
     intake_api,
+    petition_api,
+    rating_api,
     stuck_api,
     stuck_store,
     transition_api,
@@ -37,6 +39,8 @@ ROUTERS = (
     stuck_api.router,
     transition_api.router,
     correction_api.router,
+    petition_api.router,
+    rating_api.router,
     api.router,
     catalogue_api.router,
     api.internal_router,
@@ -62,7 +66,8 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         catalogue = Catalogue()
         await catalogue.check(database)
         runtime.verifier.widen = catalogue.widened
-        procedures = Procedures(catalogue, working_calendar.vietnam())
+        app.state.calendar = working_calendar.vietnam()
+        procedures = Procedures(catalogue, app.state.calendar)
         person_hash = PersonHash.from_file(settings.person_hash_key_file)
         app.state.catalogue = catalogue
         app.state.procedures = procedures

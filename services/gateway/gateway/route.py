@@ -82,6 +82,13 @@ def _dossier() -> list[Route]:
         Route("POST", "/v1/dossiers/{code}/corrections/decision", "dossier", transition, concern="path"),
         Route("GET", "/v1/tracking/{code}", "dossier", read, concern="path"),
         Route("POST", "/v1/ratings", "dossier", write, concern="answer"),
+        Route("GET", "/v1/ratings", "dossier", read),
+        Route("GET", "/v1/ratings/counts", "dossier", read),
+        Route("POST", "/v1/petitions", "dossier", write, concern="answer"),
+        Route("GET", "/v1/petitions", "dossier", read),
+        Route("GET", "/v1/petitions/counts", "dossier", read),
+        Route("GET", "/v1/petitions/{petition_id}", "dossier", read, concern="answer"),
+        Route("POST", "/v1/petitions/{petition_id}/steps", "dossier", transition, concern="answer"),
     ]
 
 
