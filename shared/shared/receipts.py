@@ -7,11 +7,10 @@ and is asked later; how far each reader has confirmed stands in `receipt`.
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
-from shared.auth import InternalToken
 from shared.db import Database
 from shared.errors import HubError, UpstreamInvalid
 from shared.http import Peer
@@ -36,17 +35,17 @@ ON CONFLICT (reader) DO UPDATE SET number = excluded.number, checked_at = now()
 
 
 class ReceiptCheck:
-    """One pass over all readers; run by a worker every few minutes."""
+    """One pass over all readers; run by a worker every few minutes. `authorization` gives the service's own token."""
 
     def __init__(
         self,
         database: Database,
         readers: Mapping[str, Sequence[str]],
-        token: InternalToken,
+        authorization: Callable[[], Awaitable[Mapping[str, str]]],
         after_seconds: float,
     ) -> None:
         self._database = database
-        self._token = token
+        self._authorization = authorization
         self._after_seconds = after_seconds
         self._peers = {
             (topic, url): Peer(f"inbox {url}", url, deadline_seconds=20.0, concurrency=1)
@@ -102,7 +101,8 @@ class ReceiptCheck:
 
     async def _ask(self, peer: Peer, topic: str, source: str, ids: list[str], cutoff_ms: int) -> list[str]:
         question: dict[str, Any] = {"source": source, "ids": ids, "topic": topic, "before_ms": cutoff_ms}
-        answer = await peer.send("POST", "/internal/inbox/missing", json=question, headers=await self._token.header())
+        headers = await self._authorization()
+        answer = await peer.send("POST", "/internal/inbox/missing", json=question, headers=headers)
         if answer.status != 200:
             raise UpstreamInvalid(internal=f"{peer.name} answered {answer.status}")
         missing: list[str] = answer.json()["missing"]

@@ -114,7 +114,7 @@ class Runtime:
 
     def _check_receipts(self, settings: ServiceSettings, token: InternalToken) -> None:
         if settings.readers:
-            check = ReceiptCheck(self.system_database, settings.readers, token, settings.receipt_after_seconds)
+            check = ReceiptCheck(self.system_database, settings.readers, token.header, settings.receipt_after_seconds)
             self.close_at_end(check)
             self.work("receipts", check.step, idle_seconds=settings.receipt_every_seconds)
 

@@ -6,6 +6,7 @@ No citizen's data in any log line: log ids, codes and counts.
 import logging
 import sys
 from types import SimpleNamespace
+from typing import TextIO, cast
 
 import structlog
 from fastapi.telemetry import TelemetryConfig
@@ -28,6 +29,7 @@ COUNTERS = SimpleNamespace(
     events_parked=Counter("hub_events_parked_total", "Events parked", ["topic", "owner"]),
     bugs=Counter("hub_bugs_total", "Unexpected exceptions, by place", ["place"]),
     peer_calls=Counter("hub_peer_calls_total", "Calls to remote systems", ["peer", "outcome"]),
+    log_lines_lost=Counter("hub_log_lines_lost_total", "Log lines that could not be written"),
     receipts_missing=Counter("hub_receipts_missing_total", "Published events a reader had not seen", ["reader"]),
 )
 HISTOGRAMS = SimpleNamespace(
@@ -40,8 +42,31 @@ HISTOGRAMS = SimpleNamespace(
 )
 
 
+class LogOutput:
+    """Where log lines go. What it refuses (a full volume) is counted: no work fails because it cannot be told of."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._lost = 0
+
+    def write(self, text: str) -> None:
+        """One line, at once; before it, how many before it are missing. Never raises."""
+        notice = f'{{"event": "log_lines_lost", "level": "warning", "lines": {self._lost}}}\n' if self._lost else ""
+        try:
+            self._file.write(notice + text)
+            self._file.flush()
+            self._lost = 0
+        except OSError:
+            self._lost += 1
+            COUNTERS.log_lines_lost.inc()
+
+    def flush(self) -> None:
+        """Done with each line."""
+
+
 def start_logging(level: str = "INFO") -> None:
     """JSON lines on standard output; the standard library's loggers join in at warning level."""
+    output = LogOutput(sys.stdout)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -51,10 +76,10 @@ def start_logging(level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", output)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processor=structlog.processors.JSONRenderer(ensure_ascii=True),

@@ -41,6 +41,7 @@ _SETTINGS = (
     "payment:HUB_QUERY_EVERY_SECONDS=1",
     "payment:HUB_QUERY_LONGEST_SECONDS=3",
     "sync-national:HUB_PORTAL_TIMEOUT_SECONDS=1",
+    "sync-national:HUB_PORTAL_SETTLE_SECONDS=12",  # the slowest portal of these tests executes after 10
     "sync-national:HUB_PORTAL_BREAKER_OPEN_SECONDS=1",
     "sync-national:HUB_SYNC_LEASE_SECONDS=3",
     "sync-national:HUB_SYNC_FIRST_RETRY_SECONDS=0.2",

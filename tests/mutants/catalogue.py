@@ -10,6 +10,7 @@ _CALLBACK = "tests/service/payment/test_callback.py"
 _EXCHANGE_LOG = "tests/service/gateway/test_exchange_log.py"
 _IDEMPOTENCY = "tests/service/shared/test_idempotency.py"
 _INTAKE = "tests/service/dossier/test_intake.py"
+_LATE = "tests/service/sync_national/test_late_writes.py"
 _LIFE = "tests/service/dossier/test_life.py"
 _LOST = "tests/service/shared/test_lost_records.py"
 _MESSAGING = "tests/service/shared/test_messaging.py"
@@ -144,6 +145,24 @@ NATION = (
             ),
         ),
         ("tests/service/sync_national/test_faults.py::test_a_lost_answer_is_unknown_until_the_portal_was_asked",),
+    ),
+    Mutant(
+        "a late write is forgotten with the acknowledgement of a newer one",
+        "services/sync-national/sync_national/change.py",
+        (('        return "raise"\n', '        return "keep"\n'),),
+        (f"{_LATE}::test_a_late_write_over_a_newer_one_is_found_and_healed",),
+    ),
+    Mutant(
+        "late progress rows are sent again to a portal that keeps both",
+        "services/sync-national/sync_national/change.py",
+        (("        return self.state is State.IN_FLIGHT or self.doubt is Doubt.OPEN\n", "        return False\n"),),
+        (f"{_LATE}::test_late_progress_rows_are_neither_lost_nor_doubled",),
+    ),
+    Mutant(
+        "nobody looks at the late write of a worker without a lease",
+        "services/sync-national/sync_national/syncing.py",
+        (("        if fenced:\n", "        if False:\n"),),
+        (f"{_LATE}::test_what_a_worker_sent_after_its_lease_had_passed_on_is_looked_at",),
     ),
 )
 

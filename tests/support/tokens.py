@@ -63,3 +63,7 @@ class TokenIssuer:
     def internal_headers(self, client_id: str = "sync-national") -> dict[str, str]:
         """The Authorization header of another service, which opens `/internal/*` only."""
         return self.headers(client_id=client_id, audience=INTERNAL, role="service", agencies=("*",))
+
+    async def internal_authorization(self) -> dict[str, str]:
+        """The same, for whoever asks for it anew before each call."""
+        return self.internal_headers()

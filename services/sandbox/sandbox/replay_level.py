@@ -145,7 +145,7 @@ def _unsynced(held: HubDossier, synced: dict[str, Any]) -> str:
     versions = (synced["desired_version"], synced["acknowledged_version"])
     progress_is_level = synced["desired_progress"] == synced["acknowledged_progress"]
     if versions == (held.version, held.version) and progress_is_level and synced["state"] == "synced":
-        return ""
+        return "a push without an answer may still come" if synced["next_try_at"] else ""
     if synced["state"] == "parked" and synced["owner"] == "partner" and synced["reason"]:
         return REFUSED if synced["desired_version"] == held.version else "a version behind at the portal's refusal"
     return f"synchronisation {synced['state']}"

@@ -12,6 +12,10 @@ synced ─────────────▶ pending ───────�
 the portal may still be working on it, so nothing is pushed for that dossier until the portal's own time-out is
 over; then the portal is asked (TraCuuHoSo), then it is decided.
 
+But a portal may execute a push long after everybody gave up waiting for it, over what it was told since. So a lost
+answer leaves a doubt behind, for as long as that can happen (`Limits.settle`). It changes nothing meanwhile; when it is
+over, the portal is asked once more, whatever the state, `synced` too, and told again what it should show.
+
 Waiting times: failures in succession n wait `first · 2^(n-1)`, at most `longest` seconds, of which a random half
 is taken off so that a thousand dossiers do not come back in the same second.
 """
@@ -46,12 +50,23 @@ class Presence(StrEnum):
     ABSENT = "absent"
 
 
-TroubleKind = Literal["refused", "unreachable", "lost", "unclear", "untellable", "broken"]
+class Doubt(StrEnum):
+    """Whether a push that was given up may still be executed by the portal."""
+
+    NONE = "none"
+    OPEN = "open"
+    OVER = "over"
+    """Not any more; but what the portal shows since is not known."""
+
+
+DoubtChange = Literal["keep", "raise", "clear"]
+TroubleKind = Literal["refused", "unreachable", "lost", "unclear", "unsettled", "untellable", "broken"]
 """
 refused      the portal judged this record and said no (partner's)
 unreachable  certainly not executed: nothing was sent, or the portal turned the call away
 lost         no answer: it may have been executed, it may still be running
 unclear      the call is over, but its answer does not tell whether it was executed (5xx, HTML)
+unsettled    rows may still come that the portal would then keep twice: nothing is pushed before the doubt is over
 untellable   rows were sent, their answer was lost, and the portal can never say whether it has them
 broken       we could not make the record (ours)
 """
@@ -77,6 +92,8 @@ class Limits:
     """How patient the hub is; seconds. `portal_timeout` is the time after which the portal has certainly ended."""
 
     portal_timeout: float = 60.0
+    settle: float = 300.0
+    """How long after we gave up a push the portal may still execute it."""
     first: float = 1.0
     longest: float = 300.0
     refusals: int = 3
@@ -100,6 +117,8 @@ class Standing(NamedTuple):
     """Visits in succession in which the portal refused this record."""
     reason: str | None = None
     owner: Owner | None = None
+    doubt: Doubt = Doubt.NONE
+    """When it was claimed."""
 
     @property
     def is_level(self) -> bool:
@@ -112,7 +131,12 @@ class Standing(NamedTuple):
 
         A claimed row that is claimed again (its lease ran out) belongs to a worker that died on the way.
         """
-        return self.state in {State.UNKNOWN, State.IN_FLIGHT}
+        return self.state in {State.UNKNOWN, State.IN_FLIGHT} or self.doubt is Doubt.OVER
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether the portal may still execute what an earlier visit, or the worker that died, sent to it."""
+        return self.state is State.IN_FLIGHT or self.doubt is Doubt.OPEN
 
 
 class Visit(NamedTuple):
@@ -127,16 +151,24 @@ class Visit(NamedTuple):
     progress: int | None = None
     """Number of the last progress row the portal now certainly has; None likewise."""
     presence: Presence | None = None
+    has_looked: bool = False
+    """Whether the portal answered what it shows."""
+    left_open: bool = False
+    """Whether a push got no answer, so that it may still be executed."""
     shows_other: bool = False
     """Whether the portal shows, or may show, another record than this one and than the one accepted before."""
     trouble: Trouble | None = None
 
 
 class Settled(NamedTuple):
-    """The standing after a visit, and in how many seconds a worker looks at it again (None: not by itself)."""
+    """The standing after a visit, and in how many seconds a worker looks at it again.
+
+    None: when its doubt is over; not by itself when there is none, or when it is parked.
+    """
 
     standing: Standing
     due_in: float | None
+    doubt: DoubtChange = "keep"
 
     @property
     def is_parked(self) -> bool:
@@ -153,8 +185,17 @@ def settle(standing: Standing, visit: Visit, limits: Limits, jitter: float) -> S
     moved_on = known.desired_version > visit.version
     if visit.trouble is None:
         state, due_in = (State.SYNCED, None) if known.is_level else (State.PENDING, 0.0)
-        return Settled(known._replace(state=state, tries=0, refusals=0, reason=None, owner=None), due_in)
-    return _after_trouble(known, visit.trouble, limits, jitter, moved_on=moved_on)
+        after = Settled(known._replace(state=state, tries=0, refusals=0, reason=None, owner=None), due_in)
+    else:
+        after = _after_trouble(known, visit.trouble, limits, jitter, moved_on=moved_on)
+    return after._replace(doubt=_doubt(standing, visit))
+
+
+def _doubt(standing: Standing, visit: Visit) -> DoubtChange:
+    """A worker that died may have sent anything just before; who looked when all was over knows all."""
+    if visit.left_open or standing.state is State.IN_FLIGHT:
+        return "raise"
+    return "clear" if standing.doubt is Doubt.OVER and visit.has_looked else "keep"
 
 
 def _learn(standing: Standing, visit: Visit) -> Standing:
@@ -191,7 +232,7 @@ def _after_trouble(known: Standing, trouble: Trouble, limits: Limits, jitter: fl
             after = Settled(hurt._replace(state=State.UNKNOWN), max(limits.portal_timeout, wait))
         case "unclear":
             after = Settled(hurt._replace(state=State.UNKNOWN), wait)
-        case "untellable":
+        case "unsettled" | "untellable":
             after = Settled(hurt._replace(state=State.UNKNOWN), None)
         case "unreachable":
             after = Settled(hurt._replace(state=State.FAILED), wait)

@@ -86,6 +86,7 @@ def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization
         portal,
         limits=Limits(
             portal_timeout=settings.portal_timeout_seconds,
+            settle=settings.portal_settle_seconds,
             first=settings.sync_first_retry_seconds,
             longest=settings.sync_longest_retry_seconds,
             refusals=settings.sync_refusals,
@@ -96,7 +97,7 @@ def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization
             look_ups_at_once=_LOOK_UPS_AT_ONCE,
             attempts_kept=settings.sync_attempts_kept,
         ),
-        repeats_rows=settings.portal_progress != "neither",
+        equal_rows=settings.portal_progress,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -18,6 +18,9 @@ from shared.clock import to_wire
 
 Item = Mapping[str, Any]
 """One dossier as `/internal/dossiers/read` gives it, view `sync`."""
+
+EqualRows = Literal["ignore", "show", "neither"]
+"""What the portal does with a progress row that it has: nothing; keep and show it twice; keep it twice, show none."""
 
 PROGRESS_FIELD = "TienDoXuLy"
 """Where TraCuuHoSo shows the progress rows, on portals that show them."""
@@ -64,7 +67,7 @@ def prepare(item: Item) -> Prepared:
         text = orjson.dumps(sent)
         rows = progress_rows(item)
         return Prepared(item["code"], item["agency_code"], item["version"], sent, text, digest(text), rows)
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
         raise MappingFailed(f"{type(fault).__name__}: {fault}") from fault
 
 

@@ -15,13 +15,14 @@ import orjson
 from shared import strict_json
 from sync_national import portal_record
 from sync_national.batch import Answer, Batch, Call, Result
-from sync_national.change import ACCEPTED, Presence, Settled, Trouble, Visit
+from sync_national.change import ACCEPTED, Presence, Settled, State, Trouble, Visit
 from sync_national.evidence import Attempt
 from sync_national.portal import Exchange, Portal
-from sync_national.portal_record import Item, MappingFailed, Prepared
+from sync_national.portal_record import EqualRows, Item, MappingFailed, Prepared
 from sync_national.store import Claim
 
 _LET_GO = Trouble("unreachable", "Hết thời hạn giữ hồ sơ trước khi gửi")
+_ROWS_UNSETTLED = Trouble("unsettled", "Cổng có thể còn ghi các dòng tiến độ đã gửi trước đó")
 _ROWS_UNTELLABLE = Trouble("untellable", "Cổng không cho biết các dòng tiến độ đã nhận hay chưa")
 _NOT_THERE = Trouble("broken", "Dịch vụ hồ sơ không có hồ sơ này")
 _BYSTANDER = "Lô bị từ chối vì hồ sơ khác"
@@ -40,7 +41,10 @@ class Passage:
     """Last progress row the portal is known to have."""
     trouble: Trouble | None = None
     found_absent: bool = False
+    was_overwritten: bool = False
     was_asked: bool = False
+    has_looked: bool = False
+    left_open: bool = False
     exchanges: list[tuple[Exchange, bool]] = field(default_factory=list)
     """Calls it was part of; whether their words are about it."""
     sent_record: bool = False
@@ -66,6 +70,8 @@ class Passage:
             digest=self.prepared.digest if shown else None,
             progress=self.progress if is_there else None,
             presence=Presence.ABSENT if self.found_absent else self.presence,
+            has_looked=self.has_looked,
+            left_open=self.left_open,
             shows_other=not shown and (self.was_asked or self.sent_record),
             trouble=self.trouble,
         )
@@ -81,11 +87,11 @@ class Round:
         portal: Portal,
         hold: Callable[[], Awaitable[bool]],
         *,
-        repeats_rows: bool,
+        equal_rows: EqualRows,
     ) -> None:
         self._portal = portal
         self._hold = hold
-        self._repeats_rows = repeats_rows
+        self._equal_rows = equal_rows
         self._passages: dict[str, Passage] = {}
         self._unprepared: dict[str, Visit] = {}
         self._exchange_texts: dict[tuple[int, bool], bytes] = {}
@@ -107,6 +113,19 @@ class Round:
         """How many visits ended in which kind of trouble."""
         found = [self.visit(code).trouble for code in (*self._passages, *self._unprepared)]
         return Counter(trouble.kind for trouble in found if trouble)
+
+    def overwritten(self) -> int:
+        """How many dossiers the portal had shown as they should be, and showed otherwise when their doubt was over."""
+        return sum(passage.was_overwritten for passage in self._passages.values())
+
+    @property
+    def left_open(self) -> bool:
+        """Whether any push got no answer."""
+        return any(passage.left_open for passage in self._passages.values())
+
+    def pushed(self) -> set[str]:
+        """The dossiers for which anything was sent."""
+        return {code for code, passage in self._passages.items() if passage.sent_record or passage.sent_rows}
 
     def attempt(self, claim: Claim, after: Settled, number: int) -> Attempt | None:
         """The evidence of a dossier's visit; None when nothing was said to the portal."""
@@ -164,20 +183,31 @@ class Round:
         if found.trouble is not None:
             # Still not known: neither executed nor not. Asked again later.
             passage.trouble = Trouble("unclear", found.trouble.reason, found.trouble.wait_seconds)
-        elif found.record is None:
+            return
+        passage.has_looked = True
+        if found.record is None:
             passage.presence, passage.digest, passage.progress = Presence.ABSENT, None, 0
             passage.found_absent = True
         else:
             passage.presence = Presence.THERE
             passage.digest = portal_record.shown_digest(passage.prepared.record, found.record)
             self._compare_rows(passage, found.record)
+        was = passage.claim.standing
+        passage.was_overwritten = (
+            was.state is State.SYNCED
+            and was.desired_version == passage.prepared.version
+            and (passage.digest != passage.prepared.digest or bool(passage.new_rows))
+        )
 
     def _compare_rows(self, passage: Passage, shown: Mapping[str, Any]) -> None:
         rows = shown.get(portal_record.PROGRESS_FIELD)
         if isinstance(rows, list):
             passage.progress = portal_record.rows_shown(passage.prepared.rows, rows)
-        elif passage.new_rows and not self._repeats_rows:
-            passage.trouble = _ROWS_UNTELLABLE
+        if passage.new_rows and self._equal_rows != "ignore":
+            if passage.claim.standing.is_unsettled:
+                passage.trouble = _ROWS_UNSETTLED
+            elif not isinstance(rows, list):
+                passage.trouble = _ROWS_UNTELLABLE
 
     async def _push_records(self, passages: Sequence[Passage]) -> None:
         batch = Batch(
@@ -241,6 +271,7 @@ class Round:
     def _note(self, sent: Iterable[Passage], answer: Answer, exchange: Exchange) -> None:
         """Only the dossier that the portal names sees its words: they may belong to another agency."""
         for passage in sent:
+            passage.left_open |= answer.trouble is not None and answer.trouble.kind == "lost"
             about_it = answer.kind in {"accepted", "trouble"} or answer.named in {None, passage.prepared.code}
             passage.exchanges.append((exchange, about_it))
 

@@ -18,6 +18,7 @@ class Settings(ServiceSettings):
     portal_agency_code: str
     portal_destination_code: str = "dvcqg"
     portal_timeout_seconds: float = Field(default=60.0, gt=0)
+    portal_settle_seconds: float = Field(default=300.0, ge=0)
     portal_max_answer_bytes: int = Field(default=4_194_304, gt=0)
     portal_breaker_failures: int = Field(default=5, gt=0)
     portal_breaker_open_seconds: float = Field(default=10.0, gt=0)

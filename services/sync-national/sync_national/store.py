@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from shared.db import Reading, Transaction
-from sync_national.change import Presence, Settled, Standing, State
+from sync_national.change import Doubt, Presence, Settled, Standing, State
 
 
 class Wanted(NamedTuple):
@@ -83,7 +83,9 @@ UPDATE standing s SET state = 'in_flight', lease_token = $3,
   due_at = clock_timestamp() + make_interval(secs => $4), changed_at = clock_timestamp()
 FROM due WHERE s.destination = $1 AND s.dossier_code = due.dossier_code
 RETURNING s.dossier_code, s.agency_code, s.desired_version, s.acknowledged_version, s.desired_progress,
-  s.acknowledged_progress, s.presence, s.digest, s.tries, s.refusals, s.reason, s.owner, due.state
+  s.acknowledged_progress, s.presence, s.digest, s.tries, s.refusals, s.reason, s.owner, due.state,
+  CASE WHEN s.doubt_until IS NULL THEN 'none'
+       WHEN s.doubt_until > statement_timestamp() THEN 'open' ELSE 'over' END AS doubt
 """
 
 _EXTEND = """
@@ -97,22 +99,36 @@ WHERE destination = $1 AND dossier_code = ANY($2::text[]) AND lease_token = $3
 ORDER BY dossier_code FOR UPDATE
 """
 
-_SAVE = """
+_DOUBT_UNTIL = """
+CASE u.doubt WHEN 'raise' THEN statement_timestamp() + make_interval(secs => $18) WHEN 'keep' THEN s.doubt_until END
+"""
+_SAVE = f"""
 UPDATE standing s SET
   state = u.state, acknowledged_version = u.acknowledged_version, desired_progress = u.desired_progress,
   acknowledged_progress = u.acknowledged_progress, presence = u.presence, digest = u.digest,
   tries = u.tries, refusals = u.refusals, reason = u.reason, owner = u.owner, visits = u.visits,
-  due_at = clock_timestamp() + make_interval(secs => u.due_in), lease_token = NULL,
+  lease_token = NULL, doubt_until = {_DOUBT_UNTIL},
+  due_at = CASE WHEN u.due_in IS NOT NULL THEN clock_timestamp() + make_interval(secs => u.due_in)
+                WHEN u.state <> 'parked' THEN {_DOUBT_UNTIL} END,
   acknowledged_at = CASE WHEN u.has_gained THEN clock_timestamp() ELSE s.acknowledged_at END,
   -- What is still not level after a success changed after the record had been read.
   unsynced_since = CASE WHEN u.state = 'synced' THEN NULL
-                        WHEN u.state = 'pending' AND u.reason IS NULL THEN $2 ELSE s.unsynced_since END,
+                        WHEN u.state = 'pending' AND u.reason IS NULL THEN $2
+                        ELSE coalesce(s.unsynced_since, $2) END,
   changed_at = clock_timestamp()
 FROM unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::int[], $8::text[], $9::bytea[], $10::int[],
-            $11::int[], $12::text[], $13::text[], $14::int[], $15::float8[], $16::bool[])
+            $11::int[], $12::text[], $13::text[], $14::int[], $15::float8[], $16::bool[], $17::text[])
   AS u (dossier_code, state, acknowledged_version, desired_progress, acknowledged_progress, presence, digest,
-        tries, refusals, reason, owner, visits, due_in, has_gained)
+        tries, refusals, reason, owner, visits, due_in, has_gained, doubt)
 WHERE s.destination = $1 AND s.dossier_code = u.dossier_code
+"""  # noqa: S608 - our own text
+
+_DOUBT = """
+WITH late AS (SELECT dossier_code, greatest(doubt_until, statement_timestamp() + make_interval(secs => $3)) AS ends
+              FROM standing WHERE destination = $1 AND dossier_code = ANY($2::text[])
+              ORDER BY dossier_code FOR UPDATE)
+UPDATE standing s SET doubt_until = late.ends, due_at = CASE WHEN s.state = 'synced' THEN late.ends ELSE s.due_at END
+FROM late WHERE s.destination = $1 AND s.dossier_code = late.dossier_code
 """
 
 _RELEASE = """
@@ -169,8 +185,10 @@ async def locked(tx: Transaction, destination: str, claims: Claims) -> dict[str,
     return mine
 
 
-async def save(tx: Transaction, destination: str, outcomes: Sequence[Outcome], claimed_at: datetime) -> None:
-    """Write back what came of the visits; the rows are locked by `locked`."""
+async def save(
+    tx: Transaction, destination: str, outcomes: Sequence[Outcome], claimed_at: datetime, settle_seconds: float
+) -> None:
+    """Write back what came of the visits; the rows are locked by `locked`. A doubt lasts for `settle_seconds`."""
     new = [outcome.settled.standing for outcome in outcomes]
     await tx.raw.execute(
         _SAVE,
@@ -190,9 +208,16 @@ async def save(tx: Transaction, destination: str, outcomes: Sequence[Outcome], c
         [outcome.visits for outcome in outcomes],
         [outcome.settled.due_in for outcome in outcomes],
         [outcome.has_gained for outcome in outcomes],
+        [outcome.settled.doubt for outcome in outcomes],
+        settle_seconds,
     )
     if gained := sum(outcome.has_gained for outcome in outcomes):
         await tx.raw.execute("INSERT INTO delivery (destination, acknowledged) VALUES ($1, $2)", destination, gained)
+
+
+async def doubt(tx: Transaction, destination: str, codes: Sequence[str], settle_seconds: float) -> None:
+    """What was pushed for these may have come after another worker's push: have the portal asked in so many seconds."""
+    await tx.raw.execute(_DOUBT, destination, codes, settle_seconds)
 
 
 async def release(tx: Transaction, destination: str, claims: Claims, wait_seconds: float) -> None:
@@ -237,4 +262,5 @@ def _standing(row: Any) -> Standing:
         refusals=row["refusals"],
         reason=row["reason"],
         owner=row["owner"],
+        doubt=Doubt(row["doubt"]),
     )

@@ -16,7 +16,7 @@ extended, else the worker lets go: a worker that was stopped for a while never p
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,6 +35,7 @@ from sync_national.announcing import acknowledged, parked
 from sync_national.change import Limits, Settled, Standing, settle
 from sync_national.evidence import Attempt
 from sync_national.portal import Portal
+from sync_national.portal_record import EqualRows
 from sync_national.round import Round
 from sync_national.store import Claims, Outcome
 
@@ -44,6 +45,9 @@ _ACKNOWLEDGED = Counter("hub_sync_acknowledged_total", "Dossiers acknowledged", 
 _TROUBLES = Counter("hub_sync_troubles_total", "Visits that ended in trouble", ["destination", "kind"])
 _FENCED = Counter(
     "hub_sync_fenced_total", "Results dropped because the lease had passed to another worker", ["destination"]
+)
+_OVERWRITTEN = Counter(
+    "hub_sync_overwritten_total", "Dossiers that the portal showed otherwise when their doubt was over", ["destination"]
 )
 
 
@@ -95,7 +99,7 @@ class Courier:
         *,
         limits: Limits,
         pace: Pace,
-        repeats_rows: bool = True,
+        equal_rows: EqualRows = "ignore",
     ) -> None:
         self.destination = destination
         self.bell = Bell()
@@ -104,7 +108,7 @@ class Courier:
         self._portal = portal
         self._limits = limits
         self._pace = pace
-        self._repeats_rows = repeats_rows
+        self._equal_rows = equal_rows
         self._probe = asyncio.Lock()
 
     async def step(self) -> int:
@@ -139,7 +143,7 @@ class Courier:
         except Upstream as fault:
             await self._release(claims, fault)
             raise
-        visit = Round(claims.rows, items, self._portal, lease.hold, repeats_rows=self._repeats_rows)
+        visit = Round(claims.rows, items, self._portal, lease.hold, equal_rows=self._equal_rows)
         await visit.run(self._pace.look_ups_at_once)
         crashpoint("portal.after_answer")
         await self._save(claims, visit, claimed_at)
@@ -189,10 +193,18 @@ class Courier:
                     Outcome(claim.dossier_code, after, _has_gained(before, after.standing), visits + bool(sent))
                 )
                 news.extend(self._events(claim.dossier_code, before, after, present))
-            await store.save(tx, self.destination, outcomes, claimed_at)
+            await store.save(tx, self.destination, outcomes, claimed_at, self._limits.settle)
             await evidence.keep(tx, self.destination, present, attempts, self._pace.attempts_kept)
             await outbox.publish(tx, TOPIC, news)
+        await self._doubt(visit, visit.pushed() - mine.keys())
         self._after(claims, visit, outcomes)
+
+    async def _doubt(self, visit: Round, fenced: Collection[str]) -> None:
+        """This worker stood still, and pushed perhaps over what the one that took over had pushed."""
+        if fenced:
+            async with self._database.transaction() as tx:
+                wait = self._limits.settle if visit.left_open else 0.0
+                await store.doubt(tx, self.destination, sorted(fenced), wait)
 
     def _events(self, code: str, before: Standing, after: Settled, at: datetime) -> list[Event]:
         news = []
@@ -206,6 +218,9 @@ class Courier:
         """Count, and see to it that a worker looks again in time."""
         _ACKNOWLEDGED.labels(self.destination).inc(sum(outcome.has_gained for outcome in outcomes))
         _FENCED.labels(self.destination).inc(len(claims.rows) - len(outcomes))
+        if overwritten := visit.overwritten():
+            _OVERWRITTEN.labels(self.destination).inc(overwritten)
+            log.warning("sync_overwritten", destination=self.destination, dossiers=overwritten)
         for kind, number in visit.troubles().items():
             _TROUBLES.labels(self.destination, kind).inc(number)
             log.warning("sync_trouble", destination=self.destination, kind=kind, dossiers=number)

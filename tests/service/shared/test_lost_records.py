@@ -103,16 +103,6 @@ async def kafka(own_broker: OwnBroker, request: pytest.FixtureRequest) -> Kafka:
     return kafka
 
 
-class _Token:
-    """Signs as the gateway would."""
-
-    def __init__(self, issuer: TokenIssuer) -> None:
-        self._issuer = issuer
-
-    async def header(self) -> dict[str, str]:
-        return self._issuer.internal_headers()
-
-
 @dataclass(slots=True)
 class ReadingService:
     """A service that reads the topic, on a port of its own whether it runs or not."""
@@ -212,7 +202,7 @@ async def world(
 
         readers[name] = ReadingService(name, a_free_port(), Database(urls.system, pool_size=2), app)
     urls = [reader.url for reader in readers.values()]
-    check = ReceiptCheck(publisher, {TOPIC: urls}, _Token(token_issuer), after_seconds=0.0)  # type: ignore[arg-type]
+    check = ReceiptCheck(publisher, {TOPIC: urls}, token_issuer.internal_authorization, after_seconds=0.0)
     relay = Relay(publisher.url, kafka, publisher.wake)
     relay.start()
     yield World(kafka, publisher, readers, check)

@@ -26,16 +26,6 @@ from tests.support.tokens import TokenIssuer
 TOPIC = "lgsp.identity"
 
 
-class _Token:
-    """Signs as the gateway would."""
-
-    def __init__(self, issuer: TokenIssuer) -> None:
-        self._issuer = issuer
-
-    async def header(self) -> dict[str, str]:
-        return self._issuer.internal_headers()
-
-
 async def _note(tx: Transaction, batch: Sequence[Event]) -> Sequence[Park]:
     for event in batch:
         await tx.execute("INSERT INTO note (agency_code, key) VALUES ('H08', :key)", key=event.subject)
@@ -54,8 +44,7 @@ class ReadingService:
     @asynccontextmanager
     async def checked_by(self, *urls: str) -> AsyncIterator[ReceiptCheck]:
         """The receipt check of its own events."""
-        token = _Token(self.issuer)
-        check = ReceiptCheck(self.database, {TOPIC: urls}, token, after_seconds=0.0)  # type: ignore[arg-type]
+        check = ReceiptCheck(self.database, {TOPIC: urls}, self.issuer.internal_authorization, after_seconds=0.0)
         try:
             yield check
         finally:

@@ -58,6 +58,7 @@ class Hub:
                 "portal_password": SecretStr("hub"),
                 "portal_agency_code": "H08",
                 "portal_timeout_seconds": 1.0,
+                "portal_settle_seconds": 2.0,
                 "portal_breaker_open_seconds": 0.3,
                 "sync_delay_seconds": 0.02,
                 "sync_lease_seconds": 1.5,

@@ -3,14 +3,14 @@
 import asyncio
 import time
 from contextlib import suppress
+from typing import Any
 
-import httpx2
 import pytest
 
 from sync_national.syncing import Courier
 from tests.service.sync_national.conftest import Hub
 from tests.service.sync_national.province import a_dossier
-from tests.service.sync_national.waiting import dossier, until, until_level, until_state
+from tests.service.sync_national.waiting import dossier, until, until_level, until_settled, until_state
 
 
 async def _each_once(hub: Hub, codes: list[str]) -> None:
@@ -21,6 +21,7 @@ async def _each_once(hub: Hub, codes: list[str]) -> None:
         want = [str(row["status_code"]) for row in hub.province.dossiers[code]["progress"]]
         assert [row["row"]["TrangThai"] for row in holds[code]["progress"]] == want
         assert all(row["written"] == 1 for row in holds[code]["progress"])
+        assert holds[code]["record"]["TrangThaiHoSo"] == str(hub.province.dossiers[code]["status_code"])
 
 
 async def test_a_lost_answer_is_unknown_until_the_portal_was_asked(hub: Hub) -> None:
@@ -58,17 +59,17 @@ async def test_rows_that_nobody_can_tell_stay_unknown(hub: Hub) -> None:
     await hub.portal.fault(progress="neither")
     await hub.portal.fault(mode="lose_answer", operations=["CapNhatTienDoHoSoMC"], times=1)
     (code,) = await hub.province.file(a_dossier())
-    await until(lambda: _attempts(client, code, 2), what="the look-up")
-    seen = await until_state(client, code, "unknown")
-    assert seen["next_try_at"] is None
+
+    async def is_left() -> dict[str, Any] | None:
+        seen = await dossier(client, code)
+        return seen if seen.get("state") == "unknown" and seen["next_try_at"] is None else None
+
+    seen = await until(is_left, what="nothing more that could be done")
+    assert [attempt["outcome"] for attempt in seen["attempts"]] == ["untellable", "unsettled", "lost"]
     assert seen["acknowledged_version"] == 1
     assert seen["acknowledged_progress"] == 0
     assert (await client.post(f"/v1/sync/dossiers/{code}/retry")).status_code == 200
     await until_state(client, code, "synced")
-
-
-async def _attempts(client: httpx2.AsyncClient, code: str, number: int) -> bool:
-    return len((await dossier(client, code)).get("attempts", [])) >= number
 
 
 async def test_one_refused_record_does_not_hold_its_neighbours(hub: Hub) -> None:
@@ -157,7 +158,7 @@ async def test_after_a_fault_both_sides_are_equal_by_themselves(hub: Hub, mode: 
         await hub.province.move(code, 2)
     await asyncio.sleep(1.5)
     await hub.portal.fault(mode="normal")
-    await until_level(client, [*filed, *more], seconds=40)
+    await until_settled(client, [*filed, *more])
     await _each_once(hub, [*filed, *more])
 
 

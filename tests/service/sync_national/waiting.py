@@ -45,14 +45,30 @@ async def until_level(client: httpx2.AsyncClient, codes: list[str], *, seconds: 
     """All of these are synced."""
 
     async def look() -> bool:
-        found: dict[str, str] = {}
-        cursor = None
-        while True:
-            query = {"limit": 500} | ({"cursor": cursor} if cursor else {})
-            page = (await client.get("/v1/sync/dossiers", params=query)).json()
-            found.update({item["code"]: item["state"] for item in page["items"]})
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return all(found.get(code) == "synced" for code in codes)
+        found = await _listed(client)
+        return all(code in found and found[code]["state"] == "synced" for code in codes)
 
     await until(look, seconds=seconds, what="level")
+
+
+async def until_settled(client: httpx2.AsyncClient, codes: list[str], *, seconds: float = 60.0) -> None:
+    """All of these are synced, and no push that was given up can come over it any more."""
+
+    async def look() -> bool:
+        found = await _listed(client)
+        ours = [found.get(code, {}) for code in codes]
+        return all(item.get("state") == "synced" and item["next_try_at"] is None for item in ours)
+
+    await until(look, seconds=seconds, what="settled")
+
+
+async def _listed(client: httpx2.AsyncClient) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    cursor = None
+    while True:
+        query = {"limit": 500} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/v1/sync/dossiers", params=query)).json()
+        found.update({item["code"]: item for item in page["items"]})
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found

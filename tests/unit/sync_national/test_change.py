@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_national.change import (
+    Doubt,
     Gathering,
     Limits,
     Presence,
@@ -17,7 +18,7 @@ from sync_national.change import (
 )
 
 LIMITS = Limits(portal_timeout=60.0, first=1.0, longest=300.0, refusals=3)
-KINDS: list[TroubleKind] = ["refused", "unreachable", "lost", "unclear", "untellable", "broken"]
+KINDS: list[TroubleKind] = ["refused", "unreachable", "lost", "unclear", "unsettled", "untellable", "broken"]
 
 digests = st.none() | st.binary(min_size=16, max_size=16)
 jitters = st.floats(min_value=0, max_value=1, exclude_max=True)
@@ -40,6 +41,7 @@ def standings(draw: st.DrawFn) -> Standing:
         digest=draw(digests),
         tries=draw(st.integers(0, 40)),
         refusals=draw(st.integers(0, 5)),
+        doubt=draw(st.sampled_from(Doubt)),
     )
 
 
@@ -52,6 +54,8 @@ def visits(draw: st.DrawFn, trouble: st.SearchStrategy[Trouble | None] | None = 
         digest=draw(digests),
         progress=draw(st.none() | st.integers(0, count)),
         presence=draw(st.none() | st.sampled_from(Presence)),
+        has_looked=draw(st.booleans()),
+        left_open=draw(st.booleans()),
         shows_other=draw(st.booleans()),
         trouble=draw(st.none() | troubles if trouble is None else trouble),
     )
@@ -72,13 +76,13 @@ def test_synced_means_level_and_level_without_trouble_means_synced(
 
 
 @given(standings(), visits(), jitters)
-def test_only_synced_parked_and_untellable_wait_for_something_else_than_time(
+def test_only_synced_parked_unsettled_and_untellable_wait_for_something_else_than_a_next_try(
     standing: Standing, visit: Visit, jitter: float
 ) -> None:
     after = settle(standing, visit, LIMITS, jitter)
     waits_for_ever = after.due_in is None
-    untellable = visit.trouble is not None and visit.trouble.kind == "untellable"
-    assert waits_for_ever == (after.standing.state in {State.SYNCED, State.PARKED} or untellable)
+    about_rows = visit.trouble is not None and visit.trouble.kind in {"unsettled", "untellable"}
+    assert waits_for_ever == (after.standing.state in {State.SYNCED, State.PARKED} or about_rows)
     assert after.standing.state not in {State.IN_FLIGHT, State.HELD}
 
 
@@ -112,6 +116,26 @@ def test_trouble_is_never_success_and_a_lost_answer_never_failure(
         assert after.standing.looks_first
     if visit.trouble.kind == "unclear":
         assert after.standing.looks_first
+
+
+@given(standings(), visits(), jitters, st.sampled_from(State))
+def test_a_doubt_ends_only_by_a_look_after_its_time(
+    standing: Standing, visit: Visit, jitter: float, state: State
+) -> None:
+    """And what may still be executed raises it anew: a push without an answer, a worker that died."""
+    after = settle(standing._replace(state=state), visit, LIMITS, jitter)
+    if visit.left_open or state is State.IN_FLIGHT:
+        assert after.doubt == "raise"
+    else:
+        assert (after.doubt == "clear") == (visit.has_looked and standing.doubt is Doubt.OVER)
+        assert after.doubt != "raise"
+
+
+@given(standings())
+def test_whoever_has_a_doubt_that_is_over_is_looked_at_first(standing: Standing) -> None:
+    for state in State:
+        looks = standing._replace(state=state).looks_first
+        assert looks == (state in {State.UNKNOWN, State.IN_FLIGHT} or standing.doubt is Doubt.OVER)
 
 
 @given(standings(), st.integers(1, 25), jitters)

@@ -163,6 +163,8 @@ def test_what_cannot_be_mapped_says_so() -> None:
         prepare(a_dossier(channel="pigeon"))
     with pytest.raises(MappingFailed):
         prepare({"code": "H08.15-260302-0001"})
+    with pytest.raises(MappingFailed):  # in Vietnam it would be the year 10,000
+        prepare(a_dossier(due_at="9999-12-31T23:59:59+00:00"))
 
 
 def test_a_digest_does_not_depend_on_order_or_on_foreign_fields() -> None:
