@@ -12,7 +12,7 @@ from tests.e2e.journey import ACTOR
 
 Object = Literal["none", "dossier", "payment", "verification", "petition", "shared", "client"]
 """Whose the object in the path is: an agency's (`dossier`, `payment`, `verification`, `petition`); `shared`: reference
-data or the tracking page, which the contract opens to all agencies; `client`: administered, and belongs to no agency."""
+data or the tracking page, which the contract opens to all agencies; `client`: administered, belongs to no agency."""
 
 _NO_BODY: Mapping[str, Any] = {}
 
