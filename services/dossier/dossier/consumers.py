@@ -81,8 +81,8 @@ class Consumers:
                 code = inbox.key_of(event)
                 # The exchange itself had its effect elsewhere; what follows from it goes on in its trace.
                 facts[code], events[code] = (fold, Cause(None, event.traceparent)), event
-        unknown = await handling.fold(tx, facts, self._procedures, topic)
-        parks += [_parked(events[code], "unknown_dossier", "hub") for code in sorted(unknown)]
+        refused = await handling.fold(tx, facts, self._procedures, topic)
+        parks += [_parked(events[code], reason, "hub") for code, reason in refused.items()]
         await inbox.resume(tx, MINISTRY, sorted(facts), self.ministry)
         return parks
 

@@ -164,15 +164,19 @@ async def save(tx: Transaction, taken: Sequence[tuple[Wanted, Step]]) -> None:
 
 async def fold(
     tx: Transaction, facts: Mapping[str, tuple[Fold, Cause]], procedures: Procedures, origin: str
-) -> set[str]:
-    """Fold one fact into each of these dossiers; the codes of those that do not exist.
+) -> dict[str, str]:
+    """Fold one fact into each of these dossiers; by code why it could not be: the rest is folded all the same.
 
     `origin` (the topic) stands in the history where a person's client would.
     """
     dossiers = await store.lock(tx, sorted(facts))
+    refused = dict.fromkeys(sorted(set(facts) - set(dossiers)), "unknown_dossier")
     changes: list[Change] = []
     for code, dossier in dossiers.items():
         fact, cause = facts[code]
-        changes += [Change(step, origin, cause) for step in fact(dossier, procedures.terms(dossier))]
+        try:
+            changes += [Change(step, origin, cause) for step in fact(dossier, procedures.terms(dossier))]
+        except HubError as refusal:  # what ends a pause moves the due time: beyond the calendar there is none
+            refused[code] = refusal.code
     await store.save(tx, changes, clock.now())
-    return set(facts) - set(dossiers)
+    return refused
