@@ -136,6 +136,39 @@ async def killed(hub: Hub, service: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def unlogged(hub: Hub, *services: str) -> AsyncIterator[None]:
+    """The volume of their logs is full: each line they write is refused with ENOSPC (`/dev/full`)."""
+    logs = [hub.layout.log(service) for service in services]
+    async with _anew(hub, services):
+        for log in logs:
+            log.rename(log.with_suffix(".kept"))
+            log.symlink_to("/dev/full")
+    try:
+        yield
+    finally:
+        async with _anew(hub, services):
+            for log in logs:
+                log.unlink()
+                log.with_suffix(".kept").rename(log)
+
+
+@asynccontextmanager
+async def _anew(hub: Hub, services: Sequence[str]) -> AsyncIterator[None]:
+    """These services are ended; the block runs while none of them does, and they are started again."""
+    for service in services:
+        hub.deaths[service] += 1
+        await asyncio.to_thread(steering.stop, hub.layout, service, None)
+    try:
+        yield
+    finally:
+        for service in services:  # all at once: one may ask another before it is ready
+            hub.layout.held(service).unlink(missing_ok=True)
+        for service in services:
+            await asyncio.to_thread(steering.start, hub.layout, service)
+        await hub.ready()
+
+
+@asynccontextmanager
 async def stopped(hub: Hub, *services: str) -> AsyncIterator[None]:
     """Their processes stand still, then go on where they were, as if no time had passed.
 

@@ -6,7 +6,7 @@ import signal
 import asyncpg
 import pytest
 
-from tests.chaos.faults import down
+from tests.chaos.faults import down, national, unlogged
 from tests.chaos.hub import Hub, until
 from tests.chaos.province import DOSSIERS, Province
 
@@ -30,6 +30,23 @@ async def test_intake_goes_on_without_the_broker(hub: Hub, province: Province, h
             await asyncio.sleep(0.1)
     await playing
     await province.keeps_every_promise()
+
+
+@pytest.mark.long
+async def test_services_whose_log_volume_is_full_go_on_and_say_so(hub: Hub, province: Province) -> None:
+    """Row 16: there is much to log (the portal fails, Kafka goes and comes), and nowhere to write it."""
+    services = ("gateway", "dossier", "payment", "sync-national")
+    async with unlogged(hub, *services), national(hub, "portal", "error", rate=0.5) as portal:
+        playing = asyncio.create_task(province.play())
+        await portal.strikes(5)
+        async with down(hub, "kafka"):
+            await until(lambda: len(province.history.codes) == DOSSIERS, seconds=60, why="all are filed without Kafka")
+        await playing
+        await portal.become("normal")
+        await province.keeps_every_promise()
+        for service in services:
+            lost = await hub.metric(hub.urls[service], "hub_log_lines_lost_total")
+            assert lost > 0 or service == "gateway", f"{service} says how many lines it could not write"
 
 
 async def _outbox(hub: Hub, query: str, *values: int) -> int:

@@ -1,4 +1,4 @@
-"""When an idle connection ends: not while a request lies unread in its socket."""
+"""When an idle connection ends, and when one that was turned away is read again."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import uvicorn
 from uvicorn.server import ServerState
 
-from gateway.protocol import hardened
+from gateway.protocol import READ_A_ROUND, hardened
 
 
 async def answers(_scope: Any, _receive: Any, send: Any) -> None:
@@ -15,8 +15,8 @@ async def answers(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def a_connection() -> tuple[Any, Mock]:
-    kind = hardened(10.0, 1000, lambda _method, _url, _headers: None)
+def a_connection(kind: Any = None) -> tuple[Any, Mock]:
+    kind = kind or hardened(10.0, 1000, lambda _method, _url, _headers: None)
     config = uvicorn.Config(answers, http=kind, log_config=None, access_log=False)
     protocol = kind(config=config, server_state=ServerState(), app_state={}, _loop=asyncio.get_running_loop())
     transport = Mock()
@@ -43,3 +43,30 @@ async def test_an_idle_connection_ends() -> None:
         while not transport.close.called:
             await asyncio.sleep(0.01)
     protocol.connection_lost(None)
+
+
+async def test_those_turned_away_are_read_again_a_few_in_each_round() -> None:
+    """Between them the loop comes to those who were let in, however many others knock."""
+    kind = hardened(10.0, 1000, lambda _method, _url, _headers: [b"HTTP/1.1 429 T\r\ncontent-length: 0\r\n\r\n"])
+    connections = [a_connection(kind) for _ in range(3 * READ_A_ROUND)]
+    for protocol, transport in connections:
+        protocol.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{")
+        assert transport.writelines.call_count == 1
+        assert transport.pause_reading.call_count == 0  # the rest of the body has yet to come
+        protocol.data_received(b"}")
+        assert transport.pause_reading.call_count == 1
+    for rounds in range(1, 4):
+        await asyncio.sleep(0)
+        assert sum(transport.resume_reading.call_count for _, transport in connections) == rounds * READ_A_ROUND
+    for protocol, _ in connections:
+        protocol.connection_lost(None)
+
+
+async def test_one_that_ended_while_it_rested_is_left_alone() -> None:
+    kind = hardened(10.0, 1000, lambda _method, _url, _headers: [b"HTTP/1.1 429 T\r\ncontent-length: 0\r\n\r\n"])
+    protocol, transport = a_connection(kind)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    transport.close()
+    protocol.connection_lost(None)
+    await asyncio.sleep(0)
+    assert transport.resume_reading.call_count == 0
