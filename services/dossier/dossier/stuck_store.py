@@ -39,7 +39,9 @@ found AS (
                    AND again.procedure_code = d.procedure_code AND again.submitted_at >= d.last_at
                    AND again.submitted_at < d.last_at + $4) THEN d.last_at END)
   ) AS it(kind, since) JOIN limits USING (kind)
-  WHERE it.since <= now() - limits.after),
+  -- Most dossiers have been returned: nothing is asked of them.
+  WHERE d.status NOT IN (3, 10) AND (d.status <> 7 OR d.detail ? 'supplements')
+    AND it.since <= now() - limits.after),
 freed AS (DELETE FROM stuck s WHERE NOT EXISTS (SELECT FROM found f WHERE f.code = s.code AND f.kind = s.kind))
 INSERT INTO stuck AS s (code, kind, agency_code, version, since)
 SELECT code, kind, agency_code, version, since FROM found
