@@ -19,7 +19,7 @@ from gateway.cloud_event import Pushed, UnsupportedEvents
 from shared import events, strict_json
 from shared.errors import InvalidRequest
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(3600)
 
 _NASTY = [
     "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1e-999", "9" * 5000, "-" + "9" * 19, "9223372036854775807",

@@ -49,9 +49,12 @@ def _day(value: Any) -> Any:
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Day = Annotated[date, BeforeValidator(_day)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+VISIBLE = r"[^\s\x1c-\x1f]"
+"""Of a text: anything to be seen. Blanks around it are cut off, but not these four separators, and the portal takes a
+name of nothing else for none."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=VISIBLE)]
 LongText = Annotated[str, StringConstraints(max_length=4000)]
-Code = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=VISIBLE)]
 PersonalId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 AgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{agency_codes.OLD_FORM}", max_length=35)]
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from dossier import catalogue_store as store
 from dossier import cataloguing
+from dossier.bodies import VISIBLE, Code
 from dossier.catalogue import (
     AGENCY_CODE,
     PROCEDURE_CODE,
@@ -38,8 +39,7 @@ internal_router = web.router(tags=["internal"])
 
 _MAX_VND = 10**12
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-Code = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=VISIBLE)]
 AgencyCode = Annotated[str, StringConstraints(pattern=AGENCY_CODE, max_length=35)]
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]
 Level = Annotated[str, StringConstraints(min_length=1, max_length=50)] | Annotated[int, Field(ge=0, le=9)]

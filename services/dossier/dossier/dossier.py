@@ -55,7 +55,8 @@ def _needs(field: str) -> Guard:
 
 
 def _given(command: Command, field: str) -> bool:
-    return bool(command.documents if field == "result" else getattr(command, field))
+    given = command.documents if field == "result" else getattr(command, field)
+    return bool(given.strip() if isinstance(given, str) else given)
 
 
 def _once(dossier: Dossier, command: Command, _at: datetime) -> None:

@@ -116,7 +116,7 @@ def record(item: Item) -> dict[str, Any]:
         "SoBienNhan": "",
         **_owner(item["applicant"]),
         "ThongTinKhac": "",
-        "TrichYeuHoSo": (item.get("abstract") or item["procedure_name"])[:_MAX_ABSTRACT],
+        "TrichYeuHoSo": ((item.get("abstract") or "").strip() or item["procedure_name"])[:_MAX_ABSTRACT],
         "NgayTiepNhan": _time(item["received_at"]),
         "NgayHenTra": _time(item["due_at"]),
         "TrangThaiHoSo": str(item["status_code"]),

@@ -133,8 +133,9 @@ FROM late WHERE s.destination = $1 AND s.dossier_code = late.dossier_code
 
 _RELEASE = """
 UPDATE standing s SET state = u.state, lease_token = NULL,
+  doubt_until = CASE WHEN u.is_taken_over THEN clock_timestamp() + make_interval(secs => $7) ELSE s.doubt_until END,
   due_at = clock_timestamp() + make_interval(secs => $5), changed_at = clock_timestamp()
-FROM unnest($2::text[], $3::text[]) AS u (dossier_code, state)
+FROM unnest($2::text[], $3::text[], $6::bool[]) AS u (dossier_code, state, is_taken_over)
 WHERE s.destination = $1 AND s.dossier_code = u.dossier_code AND s.lease_token = $4
 """
 
@@ -220,9 +221,12 @@ async def doubt(tx: Transaction, destination: str, codes: Sequence[str], settle_
     await tx.raw.execute(_DOUBT, destination, codes, settle_seconds)
 
 
-async def release(tx: Transaction, destination: str, claims: Claims, wait_seconds: float) -> None:
+async def release(
+    tx: Transaction, destination: str, claims: Claims, wait_seconds: float, settle_seconds: float
+) -> None:
     """Give claimed dossiers back as they were: nothing was sent."""
-    # An expired lease that was taken over stays an unanswered question.
+    # An expired lease that was taken over stays an unanswered question, and leaves its doubt.
+    taken_over = [row.standing.state is State.IN_FLIGHT for row in claims.rows]
     before = [State.UNKNOWN if row.standing.state is State.IN_FLIGHT else row.standing.state for row in claims.rows]
     await tx.raw.execute(
         _RELEASE,
@@ -231,6 +235,8 @@ async def release(tx: Transaction, destination: str, claims: Claims, wait_second
         [state.value for state in before],
         claims.token,
         wait_seconds,
+        taken_over,
+        settle_seconds,
     )
 
 

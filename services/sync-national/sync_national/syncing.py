@@ -154,7 +154,7 @@ class Courier:
 
     async def _release(self, claims: Claims, fault: Upstream) -> None:
         async with self._database.transaction() as tx:
-            await store.release(tx, self.destination, claims, 1.0)
+            await store.release(tx, self.destination, claims, 1.0, self._limits.settle)
         log.warning("sync_source_away", fault=fault.internal, dossiers=len(claims.rows))
 
     async def extend(self, claims: Claims) -> bool:

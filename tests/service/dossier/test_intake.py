@@ -132,6 +132,10 @@ async def test_an_external_reference_is_taken_once_per_client(hub: Hub) -> None:
             "invalid_request",
         ),
         ({"attachments": [{"name": "a", "size": -1}]}, {}, 422, "invalid_request"),
+        # The portal takes no blank name: what is let in with one could never be shown there.
+        ({"attachments": [{"name": "\u00a0\u2003"}]}, {}, 422, "invalid_request"),
+        ({"applicant": {"kind": "citizen", "full_name": " "}}, {}, 422, "invalid_request"),
+        ({"applicant": {"kind": "citizen", "full_name": "\u001f\n"}}, {}, 422, "invalid_request"),
     ],
 )
 async def test_refused_filings_store_nothing(

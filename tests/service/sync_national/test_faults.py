@@ -255,6 +255,7 @@ async def test_a_worker_whose_lease_ran_out_saves_nothing(hub: Hub) -> None:
 async def test_the_dossier_service_away_costs_nothing_but_time(hub: Hub) -> None:
     client = await hub.start(dossier_url="http://127.0.0.1:9")
     (code,) = await hub.province.file(a_dossier())
+    await until(lambda: dossier(client, code), seconds=60, what="the dossier's event")
     await asyncio.sleep(0.5)
     seen = await dossier(client, code)
     assert seen["state"] in {"pending", "in_flight"}

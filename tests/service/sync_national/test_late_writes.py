@@ -116,3 +116,17 @@ async def test_what_a_worker_sent_after_its_lease_had_passed_on_is_looked_at(hub
 
     await until(healed, what="the newer record")
     await until_settled(client, [code])
+
+
+async def test_what_a_dead_worker_sent_leaves_its_doubt_even_when_nothing_can_be_read(hub: Hub) -> None:
+    """Who takes over finds the dossier service away and gives back: the next one must not take it for a clean row."""
+    async with apps.in_process(hub.app()) as client:
+        client.headers.update(hub.tokens.headers(**OPERATE))
+        (code,) = await hub.province.file(a_dossier())
+        await until_settled(client, [code])
+    async with hub.system.transaction() as tx:  # as if a worker had died with it in hand
+        await tx.execute("UPDATE standing SET state = 'in_flight', lease_token = 1, due_at = clock_timestamp()")
+    client = await hub.start(dossier_url="http://127.0.0.1:9", portal_settle_seconds=600.0)
+    await until_state(client, code, "unknown")
+    async with hub.system.reading() as rx:
+        assert await rx.value("SELECT doubt_until > clock_timestamp() + interval '300 s' FROM standing")

@@ -167,6 +167,11 @@ def test_what_cannot_be_mapped_says_so() -> None:
         prepare(a_dossier(due_at="9999-12-31T23:59:59+00:00"))
 
 
+def test_a_blank_abstract_is_none() -> None:
+    item = a_dossier(abstract=" \u00a0")
+    assert record(item)["TrichYeuHoSo"] == item["procedure_name"]
+
+
 def test_a_digest_does_not_depend_on_order_or_on_foreign_fields() -> None:
     prepared = prepare(a_dossier())
     made = prepared.record
