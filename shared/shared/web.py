@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from shared import problems, strict_json
+from shared.agency_codes import canonical
 from shared.auth import Caller, TokenVerifier
 from shared.db import Database, Reading, Transaction
 from shared.errors import (
@@ -155,6 +156,10 @@ async def _reading(request: Request, caller: Annotated[Caller, Depends(current_c
 # scope="function" is not optional: without it FastAPI answers first and commits afterwards.
 InTransaction = Annotated[Transaction, Depends(_transaction, scope="function")]
 InReading = Annotated[Reading, Depends(_reading, scope="function")]
+AgencyFilter = Annotated[
+    str | None, Query(max_length=35), AfterValidator(lambda code: None if code is None else canonical(code))
+]
+"""Lists narrowed to an agency, in either form of its code."""
 PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 

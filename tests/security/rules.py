@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from tests.e2e.journey import ACTOR
 
-Object = Literal["none", "dossier", "payment", "verification", "work", "shared", "client"]
-"""Whose the object in the path is: an agency's (`dossier`, `payment`, `verification`); `work`: what operators do to the
-dossiers of several agencies (its own tests see to it: `service/sync_national`); `shared`: reference data or
-the tracking page, which the contract opens to all agencies; `client`: administered, and belongs to no agency."""
+Object = Literal["none", "dossier", "payment", "verification", "petition", "work", "shared", "client"]
+"""Whose the object in the path is: an agency's (`dossier`, `payment`, `verification`, `petition`); `work`: what
+operators do to the dossiers of several agencies (its own tests see to it: `service/sync_national`); `shared`: reference
+data or the tracking page, which the contract opens to all agencies; `client`: administered, belongs to no agency."""
 
 _NO_BODY: Mapping[str, Any] = {}
 
@@ -33,6 +33,9 @@ OPEN = Rule(None)
 """Public, or authenticated in a way of its own (client authentication, the platform's checksum, a service's token)."""
 
 _ACTION = {"action": "receive", "actor": ACTOR}
+# Right in form: where the dossier is seen, the first is refused for its version, the second for its correction.
+_CORRECTION = {"reason": "Ghi nhầm", "actor": ACTOR, "times": [{"version": 99, "at": "2023-03-01T08:00:00+07:00"}]}
+_DECISION = {"correction_id": "none", "decision": "reject", "actor": ACTOR}
 
 RULES: Mapping[str, Rule] = {
     "GET /.well-known/jwks.json": OPEN,
@@ -51,14 +54,26 @@ RULES: Mapping[str, Rule] = {
     "PUT /v1/procedures/{code}": Rule("catalogue:write", "shared"),
     "POST /v1/dossiers": Rule("dossier:write"),
     "POST /v1/dossiers/batch": Rule("dossier:write"),
+    "POST /v1/dossiers/combined": Rule("dossier:write"),
     "GET /v1/dossiers": Rule("dossier:read"),
     "POST /v1/dossiers/search": Rule("dossier:read"),
+    "GET /v1/dossiers/stuck": Rule("dossier:read"),
     "GET /v1/dossiers/{code}": Rule("dossier:read", "dossier"),
     "GET /v1/dossiers/{code}/history": Rule("dossier:read", "dossier"),
     "POST /v1/dossiers/{code}/transitions": Rule("dossier:transition", "dossier", body=_ACTION),
     "POST /v1/dossiers/transitions/batch": Rule("dossier:transition"),
+    "GET /v1/dossiers/{code}/corrections": Rule("dossier:read", "dossier"),
+    "POST /v1/dossiers/{code}/corrections": Rule("dossier:transition", "dossier", body=_CORRECTION),
+    "POST /v1/dossiers/{code}/corrections/decision": Rule("dossier:transition", "dossier", body=_DECISION),
     "GET /v1/tracking/{code}": Rule("dossier:read", "shared"),
     "POST /v1/ratings": Rule("dossier:write"),
+    "GET /v1/ratings": Rule("dossier:read"),
+    "GET /v1/ratings/counts": Rule("dossier:read"),
+    "POST /v1/petitions": Rule("dossier:write"),
+    "GET /v1/petitions": Rule("dossier:read"),
+    "GET /v1/petitions/counts": Rule("dossier:read"),
+    "GET /v1/petitions/{petition_id}": Rule("dossier:read", "petition"),
+    "POST /v1/petitions/{petition_id}/steps": Rule("dossier:transition", "petition", body={"action": "publish"}),
     "GET /v1/payments": Rule("payment:read"),
     "GET /v1/payments/{payment_id}": Rule("payment:read", "payment"),
     "POST /v1/payments/counter": Rule("payment:write"),
@@ -107,4 +122,6 @@ RULES: Mapping[str, Rule] = {
 }
 
 WITH_SCOPE = {name: rule for name, rule in RULES.items() if rule.scope is not None}
-OF_AN_AGENCY = {name: rule for name, rule in RULES.items() if rule.object in ("dossier", "payment", "verification")}
+OF_AN_AGENCY = {
+    name: rule for name, rule in RULES.items() if rule.object in ("dossier", "payment", "verification", "petition")
+}

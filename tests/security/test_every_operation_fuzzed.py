@@ -53,7 +53,8 @@ def real(world: World) -> Mapping[str, Any]:
     ours = world.ours
     return {
         "code": st.just(ours.dossier), "dossier_code": st.just(ours.dossier), "payment_id": st.just(ours.payment),
-        "verification_id": st.just(ours.verification), "agency_code": st.just(ours.agency),
+        "verification_id": st.just(ours.verification), "petition_id": st.just(ours.petition),
+        "agency_code": st.just(ours.agency),
         "agency": st.just(ours.agency), "province": st.just("H08"), "procedure_code": st.just("2.000488"),
         "action": st.sampled_from(ACTIONS), "personal_id": st.just(ours.citizen["personal_id"]),
         "from": st.just("2026-01-01"), "to": st.just("2026-12-31"), "state": st.just("synced"),

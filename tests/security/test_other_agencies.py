@@ -19,6 +19,7 @@ UNKNOWN = {
     "dossier": "H08.02-230301-999999",
     "payment": "01890000-0000-7000-8000-000000000000",
     "verification": "01890000-0000-7000-8000-000000000000",
+    "petition": "01890000-0000-7000-8000-000000000000",
 }
 
 
@@ -50,7 +51,7 @@ def queries(world: World, path: str) -> list[str]:
         "agency": theirs.agency, "province": theirs.agency, "dossier_code": theirs.dossier,
         "external_reference": theirs.reference, "procedure": "2.000488", "include": "history", "limit": "500",
         "received_from": "2020-01-01", "received_to": "2050-01-01", "channel": "online", "overdue": "false",
-        "status": "received", "state": "synced",
+        "status": "received", "state": "synced", "verdict": "differs", "late_within_hours": "2000",
     }  # fmt: skip
     period = {"from": "2020-01-01", "to": "2050-01-01"}
     offered = {
@@ -166,6 +167,7 @@ def test_bodies_that_name_another_agencys_dossier_find_none(hub: Hub, world: Wor
     at = "2026-01-05T09:00:00+07:00"
     bodies: dict[str, dict[str, Any]] = {
         "/v1/ratings": {"score": "satisfied"},
+        "/v1/petitions": {"agency_code": ours.agency, "subject": "x"},
         "/v1/payments/counter": {
             "amount_vnd": 1, "collected_by": "x", "collected_at": at, "receipt_number": f"X-{theirs.dossier}",
         },

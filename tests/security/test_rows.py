@@ -45,6 +45,7 @@ OPEN: Mapping[str, Mapping[str, str]] = {
         "agency": "public reference data",
         "procedure_version": "public reference data",
         "catalogue_version": "a counter",
+        "stuck_look": "when the last look over all dossiers was",
     },
     "payment": _MESSAGING,
     "citizen_db_adapter": _MESSAGING | {"quota": "calls per minute of the whole hub"},

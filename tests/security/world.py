@@ -20,6 +20,7 @@ class Belongings:
     dossier: str
     payment: str
     verification: str
+    petition: str
     citizen: dict[str, Any]
     reference: str
     key: str
@@ -74,11 +75,23 @@ def _belongings(hub: Hub, agencies: tuple[str, ...], mark: str) -> Belongings:
     }  # fmt: skip
     asked = hub.call("POST", "/v1/citizens/verify", token, question)
     assert asked.status_code in (200, 202), asked.text
+    petition = {"agency_code": agency, "dossier_code": code, "subject": f"Phản ánh {mark}", "actor": {"name": mark}}
+    complained = hub.call("POST", "/v1/petitions", token, petition)
+    assert complained.status_code == 201, complained.text
     acted = {"action": "receive", "actor": ACTOR | {"name": mark}, "reason": mark}
     assert hub.call("POST", f"/v1/dossiers/{code}/transitions", token, acted).status_code == 200
     eventually(
         lambda: hub.call("GET", f"/v1/sync/dossiers/{code}", token).status_code == 200, why=f"{code} in synchronisation"
     )
     return Belongings(
-        agency, token, code, paid.json()["id"], asked.json()["verification_id"], citizen, reference, key, filing
+        agency,
+        token,
+        code,
+        paid.json()["id"],
+        asked.json()["verification_id"],
+        complained.json()["petition_id"],
+        citizen,
+        reference,
+        key,
+        filing,
     )

@@ -22,13 +22,19 @@ class AgencyNames:
         self._dossier = dossier
         self._token = token
         self._names: dict[str, str] = {}
+        self._vertical: frozenset[str] = frozenset()
         self._read_again_at = 0.0
         self._lock = asyncio.Lock()
 
     async def within(self, province: str | None, caller: Caller) -> Mapping[str, str]:
-        """Names by code of the province's agencies that the caller may see."""
+        """Names by code of the province's agencies that the caller may see, the ministries' own among them."""
         names = await self.all()
         return {code: name for code, name in names.items() if report.is_within(code, province) and caller.covers(code)}
+
+    async def vertical(self) -> frozenset[str]:
+        """Agencies of the ministries: not among a province's totals unless asked for."""
+        await self.all()
+        return self._vertical
 
     async def all(self) -> Mapping[str, str]:
         """All names by code; without names a report shows codes."""
@@ -45,4 +51,6 @@ class AgencyNames:
     async def _read(self) -> dict[str, str]:
         answer = await self._dossier.send("GET", "/internal/agencies", headers=await self._token.header())
         items = answer.json()["items"] if answer.status == 200 else []
+        if items:
+            self._vertical = frozenset(item["code"] for item in items if item.get("vertical"))
         return {item["code"]: item["name"] for item in items} or self._names

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
+from pydantic import AfterValidator
 
 from console import reporting, spreadsheet, store
 from console.agencies import AgencyNames
@@ -11,6 +12,7 @@ from console.lag import Lag
 from console.report import Period, PeriodInvalid
 from console.reporting import Report
 from shared import clock, strict_json, web
+from shared.agency_codes import OLD_FORM, canonical
 from shared.auth import Caller
 from shared.db import Database
 from shared.errors import HubError, InvalidRequest, UpstreamUnavailable
@@ -24,8 +26,13 @@ _DECLARED: dict[int | str, dict[str, Any]] = {
 }
 
 Province = Annotated[
-    str | None, Query(pattern=r"^[A-Z]\d{2}(\.\d{1,5}){0,5}$", description="Agency code: it and what is below it")
+    str | None,
+    Query(
+        pattern=rf"^[A-Z]\d{{2}}(\.\d{{1,5}}){{0,5}}$|{OLD_FORM}", description="Agency code: it and what is below it"
+    ),
+    AfterValidator(lambda code: None if code is None else canonical(code)),
 ]
+Vertical = Annotated[bool, Query(description="With the agencies of the ministries in the province")]
 From = Annotated[date, Query(alias="from", description="First day, Vietnamese date")]
 To = Annotated[date, Query(description="Last day, included")]
 
@@ -47,14 +54,16 @@ async def agencies_report(
     first: From,
     to: To,
     province: Province = None,
+    vertical: Vertical = False,
 ) -> Response:
     """Dossiers per agency in the period: the columns of the province's appendix 1."""
     kind = _preferred(request.headers.get("accept", ""))
     period = Period(first, to)
     behind, as_of = await lag(request).behind(), await freshness(request)
     shown = await names(request).within(province, caller)
+    left_out = () if vertical else await names(request).vertical()
     async with database(request).reading(caller.agencies) as rx:
-        made = await reporting.of_agencies(rx, period, province, shown, clock.now(), as_of)
+        made = await reporting.of_agencies(rx, period, province, shown, clock.now(), as_of, left_out)
     return _answer(made, behind, kind)
 
 
@@ -66,14 +75,16 @@ async def fees_report(
     first: From,
     to: To,
     province: Province = None,
+    vertical: Vertical = False,
 ) -> Response:
     """Payments per agency in the period: the columns of the province's appendix 2."""
     kind = _preferred(request.headers.get("accept", ""))
     period = Period(first, to)
     behind, as_of = await lag(request).behind(), await freshness(request)
     shown = await names(request).within(province, caller)
+    left_out = () if vertical else await names(request).vertical()
     async with database(request).reading(caller.agencies) as rx:
-        made = await reporting.of_fees(rx, period, province, shown, as_of)
+        made = await reporting.of_fees(rx, period, province, shown, as_of, left_out)
     return _answer(made, behind, kind)
 
 

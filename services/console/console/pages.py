@@ -126,11 +126,11 @@ async def no_such_page(rest: str, _operator: SignedIn) -> Response:
 
 async def _report(request: Request, operator: Operator, kind: Kind, period: Period, province: str | None) -> Report:
     names = await api.names(request).within(province, operator.caller)
-    as_of = await api.freshness(request)
+    as_of, left_out = await api.freshness(request), await api.names(request).vertical()
     async with api.database(request).reading(operator.caller.agencies) as rx:
         if kind == "agencies":
-            return await reporting.of_agencies(rx, period, province, names, clock.now(), as_of)
-        return await reporting.of_fees(rx, period, province, names, as_of)
+            return await reporting.of_agencies(rx, period, province, names, clock.now(), as_of, left_out)
+        return await reporting.of_fees(rx, period, province, names, as_of, left_out)
 
 
 async def _behind(request: Request) -> int | None:

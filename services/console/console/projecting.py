@@ -10,7 +10,6 @@ from console import store
 from shared.db import Transaction
 from shared.events import Event
 
-_RESOLVING = frozenset({"dossier.finished", "dossier.withdrawn"})
 _BRINGING_RESULTS = frozenset({"dossier.finished", "dossier.result_attached"})
 _FACTS = frozenset({"dossier.identity_recorded", "dossier.payment_recorded"})
 _PORTAL = "dvcqg"
@@ -73,9 +72,17 @@ def _state(event: Event) -> dict[str, Any]:
     return {
         **event.data,
         "due_since": "infinity" if kind in _FACTS else at,
-        "resolved_at": at if kind in _RESOLVING else None,
+        "resolved_at": _resolved_at(event, kind),
         "electronic_since": at if kind in _BRINGING_RESULTS and event.data["electronic_result"] else None,
     }
+
+
+def _resolved_at(event: Event, kind: str) -> str | None:
+    """The first of 9 and 7, as this version knows it; a correction may have moved it."""
+    if kind == "dossier.withdrawn":
+        return str(event.data["change"]["at"])
+    known: str | None = event.data["finished_at"] or event.data["change"].get("resolved_at")
+    return known
 
 
 def _dossier_hop(event: Event) -> dict[str, Any]:

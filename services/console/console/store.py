@@ -25,7 +25,7 @@ ON CONFLICT (code) DO UPDATE SET
   due_since = CASE WHEN EXCLUDED.due_at IS DISTINCT FROM dossier.due_at THEN EXCLUDED.due_since
               ELSE dossier.due_since END,
   finished_at = EXCLUDED.finished_at, returned_at = EXCLUDED.returned_at,
-  resolved_at = coalesce(dossier.resolved_at, EXCLUDED.resolved_at), identity_outcome = EXCLUDED.identity_outcome,
+  resolved_at = coalesce(EXCLUDED.resolved_at, dossier.resolved_at), identity_outcome = EXCLUDED.identity_outcome,
   due_vnd = EXCLUDED.due_vnd, paid_vnd = EXCLUDED.paid_vnd, is_digitised = EXCLUDED.is_digitised,
   has_electronic_result = EXCLUDED.has_electronic_result,
   electronic_since = LEAST(dossier.electronic_since, EXCLUDED.electronic_since)

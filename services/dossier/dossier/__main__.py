@@ -1,4 +1,5 @@
-"""`python -m dossier` serves; `python -m dossier seed` puts the agencies and procedures into the catalogue."""
+"""`python -m dossier` serves; `… seed` puts the agencies and procedures into the catalogue; `… merge` the mergers of
+2025-07-01."""
 
 import asyncio
 import sys
@@ -20,13 +21,25 @@ async def _seed(settings: Settings) -> None:
     sys.stdout.write(f"{agencies} new agencies, {procedures} new procedures\n")
 
 
+async def _merge(settings: Settings) -> None:
+    database = Database(settings.database_system_url.get_secret_value(), pool_size=1)
+    try:
+        async with database.transaction() as tx:
+            changed = await cataloguing.merge(tx)
+    finally:
+        await database.close()
+    sys.stdout.write(f"{changed} agencies changed\n")
+
+
 def main() -> None:
     """Run the command given."""
     settings = Settings()  # from the environment
     if sys.argv[1:] == ["seed"]:
         asyncio.run(_seed(settings))
+    elif sys.argv[1:] == ["merge"]:
+        asyncio.run(_merge(settings))
     elif sys.argv[1:]:
-        sys.exit("usage: python -m dossier [seed]")
+        sys.exit("usage: python -m dossier [seed | merge]")
     else:
         service.serve(create_app(settings), settings)
 

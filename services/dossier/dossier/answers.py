@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from dossier.stuck import StuckKind
 from shared.web import Answer
 
 StatusName = Literal[
@@ -64,6 +65,51 @@ class TransitionAnswer(Answer):
     exchange_id: str | None
     documents: list[dict[str, Any]] | None = None
     fees: list[dict[str, Any]] | None = None
+    legal_exception: str | None = None
+    apology: dict[str, Any] | None = None
+    """The time promised (`promised_at`) and the `letter`."""
+    recorded_as: datetime | None = None
+    """The time that was recorded first, where a correction changed it (`at` is the one that counts)."""
+    corrected_by: int | None = None
+    """Version of the transition that corrected this one."""
+    correction: dict[str, Any] | None = None
+    """Of a `correct`: times before and after, steps that were added, who asked and who approved."""
+
+
+class VerdictAnswer(Answer):
+    """`outcome` is null for a dossier that neither rule counts; `reason` is for people."""
+
+    outcome: Literal["on_time", "late"] | None
+    reason: str
+    reason_code: str
+    is_final: bool
+
+
+class VerdictsAnswer(Answer):
+    """On time by the province's own clock, and by rule 2.1 of Decision 766/QĐ-TTg."""
+
+    local: VerdictAnswer
+    national: VerdictAnswer
+    differ: bool
+
+
+class PauseAnswer(Answer):
+    """Time in which the clock stood still."""
+
+    kind: Literal["supplement", "payment", "stop", "personal_number"]
+    began_at: datetime
+    ended_at: datetime | None
+
+
+class ClockAnswer(Answer):
+    """Working time used and left, in hours (eight to a working day); `left_hours` is negative when late."""
+
+    started_at: datetime | None
+    due_at: datetime | None
+    used_hours: float
+    left_hours: float | None
+    paused: str | None
+    pauses: list[PauseAnswer]
 
 
 class ApplicantAnswer(Answer):
@@ -77,6 +123,13 @@ class ApplicantAnswer(Answer):
     email: str | None
     organisation_tax_code: str | None
     address: str | None
+
+
+class LinkedAnswer(Answer):
+    """The intake that a dossier was filed with, and all dossiers of it, the leading one first."""
+
+    id: str
+    dossiers: list[str]
 
 
 class DossierAnswer(Answer):
@@ -103,6 +156,11 @@ class DossierAnswer(Answer):
     return_method: str | None = None
     external_reference: str | None = None
     results: list[dict[str, Any]] | None = None
+    combined: LinkedAnswer | None = None
+    supplement_requests: int | None = None
+    apologies: list[dict[str, Any]] | None = None
+    verdicts: VerdictsAnswer | None = None
+    clock: ClockAnswer | None = None
     applicant: ApplicantAnswer | None = None
     form: dict[str, Any] | None = None
     attachments: list[dict[str, Any]] | None = None
@@ -148,6 +206,54 @@ class RatingAnswer(Answer):
     at: datetime
 
 
+class StuckCount(Answer):
+    """Dossiers stuck in one way at one agency."""
+
+    kind: StuckKind
+    agency_code: str
+    count: int
+    oldest_since: datetime
+    oldest_age_hours: float
+
+
+class FreesAnswer(Answer):
+    """What frees a dossier: an action of `…/transitions`, or another step; `words` are for people."""
+
+    kind: Literal["transition", "step"]
+    name: str
+    words: str
+
+
+class StuckItem(Answer):
+    """A dossier that stands still since then."""
+
+    code: str
+    agency_code: str
+    procedure_code: str
+    status: str
+    due_at: datetime | None
+    kind: StuckKind
+    since: datetime
+    age_hours: float
+    frees: FreesAnswer
+
+
+class StuckAnswer(Answer):
+    """`counts` and `items` as of the last look over all dossiers."""
+
+    as_of: datetime
+    counts: list[StuckCount]
+    items: list[StuckItem]
+    next_cursor: str | None
+
+
+class CombinedAnswer(Answer):
+    """Dossiers filed together, in the order of the request."""
+
+    combined_id: str
+    items: list[DossierAnswer]
+
+
 class LineAnswer(Answer):
     """The answer to one line of a batch."""
 
@@ -159,6 +265,36 @@ class LineAnswer(Answer):
     due_at: datetime | None = None
     replayed: bool | None = None
     problem: dict[str, Any] | None = None
+
+
+class CorrectionAnswer(Answer):
+    """A correction: asked, approved (then `version` is its transition) or rejected."""
+
+    correction_id: str
+    state: Literal["asked", "approved", "rejected"]
+    reason: str
+    times: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+    asked_by: ActorAnswer
+    asked_at: datetime
+    decided_by: ActorAnswer | None
+    decided_at: datetime | None
+    version: int | None
+
+
+class CorrectionsAnswer(Answer):
+    """Corrections of one dossier, oldest first."""
+
+    items: list[CorrectionAnswer]
+    next_cursor: str | None
+
+
+class DecisionAnswer(Answer):
+    """What was decided, and the dossier as it is after an approval."""
+
+    correction_id: str
+    state: Literal["approved", "rejected"]
+    dossier: DossierAnswer | None
 
 
 class ReadAnswer(Answer):

@@ -20,10 +20,12 @@ from dossier.answers import (
 )
 from dossier.bodies import Key, RatingBody, ReadBody, SearchBody, moment_or_day, status_codes
 from dossier.cataloguing import Catalogue
+from dossier.handling import Procedures
 from dossier.reading_store import Filters
 from dossier.refusal import AlreadyRated, PurposeRequired
 from dossier.submitting import PersonHash
 from shared import clock, exchanges, idempotency, strict_json, web
+from shared.agency_codes import canonical
 from shared.auth import Caller
 from shared.db import Database, Reading
 from shared.errors import InvalidRequest, NotFound
@@ -42,6 +44,7 @@ Short = Annotated[str | None, Query(max_length=255)]
 
 def _filters(
     *,
+    request: Request,
     agency: Short = None,
     status: Short = None,
     procedure: Short = None,
@@ -50,13 +53,18 @@ def _filters(
     received_to: Short = None,
     overdue: bool | None = None,
     external_reference: Short = None,
+    verdict: Annotated[Literal["differs"] | None, Query()] = None,
+    late_within_hours: Annotated[int | None, Query(ge=1, le=2000)] = None,
 ) -> Filters:
-    """The query of a list; times are RFC 3339 or days, `received_to` includes the day it names."""
+    """The query of a list; times are RFC 3339 or days, `received_to` includes the day it names.
+
+    `verdict=differs`: late here or by the national rule, but not both. `late_within_hours`: working hours.
+    """
     for text in (agency, procedure, external_reference):
         if text is not None and "\x00" in text:
             raise InvalidRequest("NUL is not allowed")
     return Filters(
-        agency=agency,
+        agency=None if agency is None else _agency_code(request, agency),
         statuses=status_codes(status),
         procedure=procedure,
         channel=channel,
@@ -64,6 +72,8 @@ def _filters(
         received_to=moment_or_day("received_to", received_to, end=True),
         overdue=overdue,
         external_reference=external_reference,
+        verdicts_differ=verdict is not None,
+        late_until=None if late_within_hours is None else _procedures(request).hours_ahead(late_within_hours),
     )
 
 
@@ -90,21 +100,31 @@ async def search(
     if not purpose:
         raise PurposeRequired
     hashed: PersonHash = request.app.state.person_hash
-    filters = Filters(agency=body.agency, statuses=status_codes(body.status), person_hash=hashed.of(body.personal_id))
+    agency = None if body.agency is None else _agency_code(request, body.agency)
+    filters = Filters(agency=agency, statuses=status_codes(body.status), person_hash=hashed.of(body.personal_id))
     return await _page(rx, caller, filters, body.cursor, body.limit, personal=True, with_history=False)
 
 
 @router.get("/v1/dossiers/{code}", response_model=DossierAnswer, responses=web.errors(NotFound))
 async def read(
-    code: CodeInPath, _caller: Reader, rx: web.InReading, purpose: Purpose = None, include: Include = None
+    *,
+    request: Request,
+    code: CodeInPath,
+    _caller: Reader,
+    rx: web.InReading,
+    purpose: Purpose = None,
+    include: Include = None,
 ) -> Response:
-    """One dossier; with `Hub-Purpose` also `applicant`, `form` and `attachments`."""
+    """One dossier with its clock; with `Hub-Purpose` also `applicant`, `form` and `attachments`."""
     row = await reading_store.one(rx, code)
     if row is None:
         raise NotFound
-    found = record_view.item(row, personal=bool(purpose))
+    now = clock.now()
+    found = record_view.item(row, now, personal=bool(purpose))
+    found["combined"] = row["combined"]
+    found["clock"] = record_view.clock(row, _procedures(request), now)
     if include is not None:
-        found["history"] = [record_view.transition(it) for it in await reading_store.history(rx, [code])]
+        found["history"] = record_view.history(await reading_store.history(rx, [code]))
     return _json(found)
 
 
@@ -114,7 +134,7 @@ async def history(code: CodeInPath, _caller: Reader, rx: web.InReading) -> Respo
     rows = await reading_store.history(rx, [code])
     if not rows:
         raise NotFound
-    return _json({"items": [record_view.transition(row) for row in rows], "next_cursor": None})
+    return _json({"items": record_view.history(rows), "next_cursor": None})
 
 
 @router.get("/v1/tracking/{code}", response_model=TrackingAnswer, responses=web.errors(NotFound))
@@ -188,12 +208,13 @@ async def _page(
     if not isinstance(after, str):
         raise InvalidRequest("The cursor is not one of ours")
     rows = await reading_store.page(rx, filters, caller.agencies, after, limit + 1)
-    items: list[dict[str, Any]] = [record_view.item(row, personal=personal) for row in rows[:limit]]
+    now = clock.now()
+    items: list[dict[str, Any]] = [record_view.item(row, now, personal=personal) for row in rows[:limit]]
     if with_history:
         found = await reading_store.history(rx, [it["code"] for it in items])
         by_code = {code: list(rows) for code, rows in groupby(found, key=lambda row: row["code"])}
         for it in items:
-            it["history"] = [record_view.transition(row) for row in by_code.get(it["code"], [])]
+            it["history"] = record_view.history(by_code.get(it["code"], []))
     following = web.encode_cursor(items[-1]["code"]) if len(rows) > limit else None
     return _json({"items": items, "next_cursor": following})
 
@@ -201,6 +222,17 @@ async def _page(
 def _catalogue(request: Request) -> Catalogue:
     catalogue: Catalogue = request.app.state.catalogue
     return catalogue
+
+
+def _agency_code(request: Request, text: str) -> str:
+    """The agency meant by a code in any form, or an alias; what is unknown stays as it is."""
+    found = _catalogue(request).find_agency(text)
+    return canonical(text) if found is None else found.code
+
+
+def _procedures(request: Request) -> Procedures:
+    procedures: Procedures = request.app.state.procedures
+    return procedures
 
 
 def _json(value: Any) -> Response:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
-from dossier.catalogue import AGENCY_CODE, OLD_AGENCY_CODE, PROCEDURE_CODE, Channel
+from dossier.catalogue import AGENCY_CODE, PROCEDURE_CODE, Channel
 from dossier.record import STATUS_NAMES, Command
-from shared import clock, problems, strict_json
+from shared import agency_codes, clock, problems, strict_json
 from shared.auth import Caller
 from shared.errors import FieldError, InvalidRequest
 from shared.web import Body
@@ -56,7 +56,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=VI
 LongText = Annotated[str, StringConstraints(max_length=4000)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=VISIBLE)]
 PersonalId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
-AgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{OLD_AGENCY_CODE}", max_length=35)]
+AgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{agency_codes.OLD_FORM}", max_length=35)]
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
@@ -163,6 +163,7 @@ class TransitionBody(Body):
     new_due_at: Moment | None = None
     identity_reason: LongText | None = None
     legal_exception: Annotated[bool, Field(strict=True)] | LongText | None = None
+    apology: DocumentBody | None = None
     expected_version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)] | None = None
 
 
@@ -229,6 +230,7 @@ def command(body: TransitionBody, caller: Caller, now: datetime) -> Command:
         new_due_at=body.new_due_at,
         identity_reason=body.identity_reason or None,
         legal_exception=("yes" if exception is True else exception) or None,
+        apology=None if body.apology is None else dict(body.apology.__dict__),
         expected_version=body.expected_version,
         may_import=IMPORT_SCOPE in caller.scopes,
     )

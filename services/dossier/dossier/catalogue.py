@@ -5,27 +5,24 @@ the procedure it was filed under. A procedure's version in force on a day is the
 `valid_from` is the latest not after that day; `valid_from` absent means "always". An agency's `valid_to` is
 its last day.
 
-Agency codes (Decision 20/2020/QĐ-TTg): `H08` the province, `H08.15` a department, further levels after dots.
-The form before (QCVN 102:2016/BTTTT) stood the other way round, padded with zeros: `000.00.15.H08`.
+An agency that has ended may name its successor: what is filed under the retired code goes there, and what was filed
+before keeps its code. Codes have two forms (`shared.agency_codes`); aliases are found in both.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
 from dossier.deadline import Limit, SupplementPolicy
+from shared.agency_codes import canonical
 
 Channel = Literal["counter", "online", "post"]
 OnlineLevel = Literal["full", "partial", "information"]
 FeeKind = Literal["fee", "charge"]
 
 AGENCY_CODE = r"^[A-Z]\d{2}(\.\d{1,5}){0,5}$"
-OLD_AGENCY_CODE = r"^\d{3}\.\d{2}\.\d{2}\.[A-Z]\d{2}$"
 PROCEDURE_CODE = r"^[0-9A-Za-z][0-9A-Za-z.\-]{0,49}$"
-
-_OLD_FORM = re.compile(OLD_AGENCY_CODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +37,16 @@ class Agency:
     valid_to: date | None
     successor: str | None
     aliases: tuple[str, ...]
+    is_vertical: bool = False
+    """Of a ministry, not of the province: its dossiers are not among the province's totals unless asked for."""
 
     def is_valid_on(self, day: date) -> bool:
         """Whether dossiers could be filed there that day."""
-        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
+        return (self.valid_from is None or self.valid_from <= day) and not self.has_ended_by(day)
+
+    def has_ended_by(self, day: date) -> bool:
+        """Whether its last day lies before that day."""
+        return self.valid_to is not None and self.valid_to < day
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +116,9 @@ class Procedure:
         return self.valid_from is None or self.valid_from <= day
 
 
-def canonical_agency_code(code: str) -> str:
-    """The code in its present form: `000.00.15.H08` → `H08.15`; another form stays as it is."""
-    if not _OLD_FORM.fullmatch(code):
-        return code
-    parts = code.split(".")[::-1]
-    while len(parts) > 1 and not parts[-1].strip("0"):
-        parts.pop()
-    return ".".join(parts)
+def is_covered(agency_code: str, by: Iterable[str]) -> bool:
+    """`H08` covers `H08` and `H08.*`; `*` covers all."""
+    return any(own in {"*", agency_code} or agency_code.startswith(own + ".") for own in by)
 
 
 def in_force(versions: Iterable[Procedure], day: date) -> Procedure | None:
@@ -138,12 +136,34 @@ class Snapshot:
     aliases: Mapping[str, str]
     procedures: Mapping[str, tuple[Procedure, ...]]
 
+    def find(self, code: str) -> Agency | None:
+        """The agency under its code, a former code or an alias, in either form; valid or not."""
+        plain = canonical(code)
+        found = self.agencies.get(code) or self.agencies.get(plain)
+        return found or self.agencies.get(self.aliases.get(plain, ""))
+
     def agency(self, code: str, day: date) -> Agency | None:
-        """The agency under its code, a former code or an alias, if valid on `day`."""
-        found = self.agencies.get(code) or self.agencies.get(canonical_agency_code(code))
-        if found is None and code in self.aliases:
-            found = self.agencies.get(self.aliases[code])
-        return found if found is not None and found.is_valid_on(day) else None
+        """The agency that stands under this code on `day`: itself, or whoever succeeded it."""
+        found, seen = self.find(code), set[str]()
+        while found is not None and not found.is_valid_on(day):
+            if found.successor is None or not found.has_ended_by(day) or found.code in seen:
+                return None
+            seen.add(found.code)
+            found = self.find(found.successor)
+        return found
+
+    def predecessors(self, codes: Iterable[str], day: date) -> frozenset[str]:
+        """The agencies ended by `day` whose dossiers are in the hands of these agencies, or of some below them."""
+        own = tuple(codes)
+        return frozenset(
+            ended.code
+            for ended in self.agencies.values()
+            if ended.successor is not None
+            and ended.has_ended_by(day)
+            and (now := self.agency(ended.code, day)) is not None
+            and is_covered(now.code, own)
+            and not is_covered(ended.code, own)
+        )
 
     def procedure(self, code: str, day: date) -> Procedure | None:
         """The procedure's version in force on `day`."""
@@ -159,6 +179,6 @@ def snapshot(number: int, agencies: Iterable[Agency], procedures: Iterable[Proce
     return Snapshot(
         number,
         by_code,
-        {alias: agency.code for agency in by_code.values() for alias in agency.aliases},
+        {canonical(alias): agency.code for agency in by_code.values() for alias in agency.aliases},
         {code: tuple(entries) for code, entries in versions.items()},
     )

@@ -14,7 +14,6 @@ from dossier import cataloguing
 from dossier.bodies import VISIBLE, Code
 from dossier.catalogue import (
     AGENCY_CODE,
-    OLD_AGENCY_CODE,
     PROCEDURE_CODE,
     Agency,
     Channel,
@@ -25,12 +24,13 @@ from dossier.catalogue import (
     OnlineLevel,
     Procedure,
     Result,
-    canonical_agency_code,
     in_force,
 )
 from dossier.cataloguing import Catalogue
 from dossier.deadline import Limit, SupplementPolicy, Unit
+from dossier.refusal import AliasTaken
 from shared import clock, exchanges, web
+from shared.agency_codes import canonical
 from shared.auth import Caller
 from shared.errors import AgencyNotPermitted, InvalidRequest, NotFound
 
@@ -41,7 +41,6 @@ _MAX_VND = 10**12
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=VISIBLE)]
 AgencyCode = Annotated[str, StringConstraints(pattern=AGENCY_CODE, max_length=35)]
-AnyAgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{OLD_AGENCY_CODE}", max_length=35)]
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]
 Level = Annotated[str, StringConstraints(min_length=1, max_length=50)] | Annotated[int, Field(ge=0, le=9)]
 
@@ -56,6 +55,8 @@ class AgencyBody(web.Body):
     valid_to: date | None = None
     successor: AgencyCode | None = None
     aliases: list[Code] = Field(default_factory=list, max_length=50)
+    vertical: bool = Field(default=False, strict=True)
+    """Of a ministry: not among the province's totals."""
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> "AgencyBody":
@@ -75,6 +76,7 @@ class AgencyAnswer(web.Answer):
     valid_to: date | None
     successor: str | None
     aliases: list[str]
+    vertical: bool
 
 
 class AgencyPage(web.Answer):
@@ -180,11 +182,13 @@ async def list_agencies(
     *,
     rx: web.InReading,
     parent: str | None = None,
+    day: Annotated[date | None, Query(description="Only those valid on this day")] = None,
     cursor: Cursor = None,
     limit: web.PageSize = 100,
 ) -> AgencyPage:
-    """Agencies in order of their codes, with those that are no longer valid."""
-    found = await store.agencies(rx, parent, _after(cursor), limit + 1)
+    """Agencies in order of their codes, with those that are no longer valid unless a `day` is asked for."""
+    above = None if parent is None else canonical(parent)
+    found = await store.agencies(rx, above, _after(cursor), limit + 1, day)
     return AgencyPage(
         items=[_agency_answer(it) for it in found[:limit]],
         next_cursor=web.encode_cursor(found[limit - 1].code) if len(found) > limit else None,
@@ -199,7 +203,7 @@ async def list_agencies(
 )
 async def get_agency(code: str, rx: web.InReading) -> AgencyAnswer:
     """One agency, by its code, an alias, or the code's former form."""
-    found = await store.agency(rx, code) or await store.agency(rx, canonical_agency_code(code))
+    found = await store.agency(rx, code)
     if found is None:
         raise NotFound
     return _agency_answer(found)
@@ -208,7 +212,7 @@ async def get_agency(code: str, rx: web.InReading) -> AgencyAnswer:
 @router.put(
     "/v1/agencies/{code}",
     response_model=AgencyAnswer,
-    responses=web.errors(InvalidRequest, AgencyNotPermitted) | {201: {"model": AgencyAnswer}},
+    responses=web.errors(InvalidRequest, AgencyNotPermitted, AliasTaken) | {201: {"model": AgencyAnswer}},
 )
 async def put_agency(
     *,
@@ -221,7 +225,10 @@ async def put_agency(
 ) -> AgencyAnswer:
     """Create the agency or change it; the same body again changes nothing."""
     caller.require_agency(code)
-    it = Agency(code=code, **{**body.model_dump(), "aliases": tuple(body.aliases)})
+    if code in (body.parent, body.successor):
+        raise InvalidRequest("An agency is neither its own parent nor its own successor")
+    members = body.model_dump(exclude={"vertical"})
+    it = Agency(code=code, **{**members, "aliases": tuple(body.aliases), "is_vertical": body.vertical})
     if await cataloguing.put_agency(tx, _catalogue(request), it):
         response.status_code = 201
     await exchanges.keep(tx, web.exchange_id(request), caller.client_id)
@@ -322,6 +329,7 @@ def _agency_answer(it: Agency) -> AgencyAnswer:
         valid_to=it.valid_to,
         successor=it.successor,
         aliases=list(it.aliases),
+        vertical=it.is_vertical,
     )
 
 

@@ -1,15 +1,15 @@
 """Tables agency, procedure_version and catalogue_version."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from dossier.catalogue import Agency, ChannelLimit, Component, Fee, Procedure, Result
 from dossier.deadline import Limit
-from shared import strict_json
+from shared import agency_codes, strict_json
 from shared.db import Reading, Transaction
 
-_AGENCY = "code, name, level, parent, valid_from, valid_to, successor, aliases"
+_AGENCY = "code, name, level, parent, valid_from, valid_to, successor, aliases, is_vertical"
 _PROCEDURE = "code, version, valid_from, body"
 
 
@@ -29,21 +29,40 @@ async def count_change(tx: Transaction) -> None:
 
 
 async def agency(rx: Reading, code: str) -> Agency | None:
-    """The agency of this code or alias."""
+    """The agency of this code or alias, in either form."""
     row = await rx.row(
-        f"SELECT {_AGENCY} FROM agency WHERE code = :code OR :code = ANY(aliases) "  # noqa: S608
+        f"SELECT {_AGENCY} FROM agency WHERE code = :code OR aliases && CAST(:forms AS text[]) "  # noqa: S608
         "ORDER BY code = :code DESC LIMIT 1",
-        code=code,
+        code=agency_codes.canonical(code),
+        forms=agency_codes.forms(code),
     )
     return None if row is None else _an_agency(row)
 
 
-async def agencies(rx: Reading, parent: str | None, after: str, limit: int | None) -> list[Agency]:
-    """Agencies in order of their codes, those after `after`."""
+async def alias_taken(rx: Reading, code: str, aliases: Sequence[str]) -> bool:
+    """Whether one of these aliases, in any form, names another agency."""
+    forms = [form for alias in aliases for form in agency_codes.forms(alias)]
+    return bool(
+        await rx.value(
+            "SELECT EXISTS (SELECT FROM agency WHERE code <> :code AND "
+            "(code = ANY(CAST(:forms AS text[])) OR aliases && CAST(:forms AS text[])))",
+            code=code,
+            forms=forms,
+        )
+    )
+
+
+async def agencies(
+    rx: Reading, parent: str | None, after: str, limit: int | None, day: date | None = None
+) -> list[Agency]:
+    """Agencies in order of their codes, those after `after`; of a `day` those valid then."""
     rows = await rx.rows(
         f"SELECT {_AGENCY} FROM agency WHERE code > :after "  # noqa: S608
-        "AND (CAST(:parent AS text) IS NULL OR parent = :parent) ORDER BY code LIMIT :limit",
+        "AND (CAST(:parent AS text) IS NULL OR parent = :parent) "
+        "AND (CAST(:day AS date) IS NULL OR coalesce(valid_from <= :day, true) AND coalesce(valid_to >= :day, true)) "
+        "ORDER BY code LIMIT :limit",
         after=after,
+        day=day,
         parent=parent,
         limit=limit,
     )
@@ -53,11 +72,13 @@ async def agencies(rx: Reading, parent: str | None, after: str, limit: int | Non
 async def put_agency(tx: Transaction, it: Agency) -> None:
     """Insert the agency or overwrite it."""
     await tx.execute(
-        "INSERT INTO agency (code, name, level, parent, valid_from, valid_to, successor, aliases) VALUES "
-        "(:code, :name, CAST(:level AS jsonb), :parent, :valid_from, :valid_to, :successor, :aliases) "
+        "INSERT INTO agency (code, name, level, parent, valid_from, valid_to, successor, aliases, "
+        "is_vertical) VALUES (:code, :name, CAST(:level AS jsonb), :parent, :valid_from, :valid_to, :successor, "
+        ":aliases, :is_vertical) "
         "ON CONFLICT (code) DO UPDATE SET name = EXCLUDED.name, level = EXCLUDED.level, "
         "parent = EXCLUDED.parent, valid_from = EXCLUDED.valid_from, valid_to = EXCLUDED.valid_to, "
-        "successor = EXCLUDED.successor, aliases = EXCLUDED.aliases, recorded_at = now()",
+        "successor = EXCLUDED.successor, aliases = EXCLUDED.aliases, is_vertical = EXCLUDED.is_vertical, "
+        "recorded_at = now()",
         code=it.code,
         name=it.name,
         level=strict_json.dumps(it.level).decode(),
@@ -66,6 +87,7 @@ async def put_agency(tx: Transaction, it: Agency) -> None:
         valid_to=it.valid_to,
         successor=it.successor,
         aliases=list(it.aliases),
+        is_vertical=it.is_vertical,
     )
 
 

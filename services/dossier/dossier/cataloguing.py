@@ -5,6 +5,7 @@ process made one. Whoever misses a code in it asks `check` before refusing: the 
 """
 
 import csv
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.resources import files
@@ -21,9 +22,14 @@ from dossier.catalogue import (
     snapshot,
 )
 from dossier.deadline import Limit
+from dossier.refusal import AliasTaken
+from shared import clock
+from shared.auth import Caller
 from shared.db import Database, Reading, Transaction
 
 CHECK_EVERY_SECONDS = 2.0
+LAST_DAY_OF_DISTRICTS = date(2025, 6, 30)
+_MOST_WIDENED = 10_000
 
 
 class Catalogue:
@@ -32,10 +38,27 @@ class Catalogue:
     def __init__(self) -> None:
         self._snapshot: Snapshot = snapshot(-1, (), ())
         self._own_changes: list[Agency | Procedure] = []
+        self._widened: tuple[Snapshot, dict[tuple[tuple[str, ...], date], tuple[str, ...]]] = (self._snapshot, {})
+
+    def find_agency(self, code: str) -> Agency | None:
+        """The agency of this code, former code or alias, also when it is no longer valid."""
+        return self._snapshot.find(code)
 
     def agency(self, code: str, day: date) -> Agency | None:
-        """The agency of this code, former code or alias, if valid on `day` (Vietnamese date)."""
+        """The agency that stands under this code, former code or alias on `day` (Vietnamese date), or its successor."""
         return self._snapshot.agency(code, day)
+
+    def widened(self, caller: Caller) -> Caller:
+        """The caller, who also has the dossiers of the agencies that his succeeded."""
+        if "*" in caller.agencies:
+            return caller
+        if self._widened[0] is not self._snapshot or len(self._widened[1]) > _MOST_WIDENED:
+            self._widened = (self._snapshot, {})
+        today = clock.local_date(clock.now())
+        known, key = self._widened[1], (caller.agencies, today)
+        if key not in known:
+            known[key] = tuple(sorted(self._snapshot.predecessors(caller.agencies, today)))
+        return replace(caller, agencies=(*caller.agencies, *known[key])) if known[key] else caller
 
     def procedure(self, code: str, day: date) -> Procedure | None:
         """The procedure's version in force on `day` (Vietnamese date)."""
@@ -83,11 +106,16 @@ class Catalogue:
 
 
 async def put_agency(tx: Transaction, catalogue: Catalogue, it: Agency) -> bool:
-    """Create or change an agency; the same again changes nothing. True when it is new."""
+    """Create or change an agency; the same again changes nothing. True when it is new.
+
+    Raises `AliasTaken` when one code would name two agencies.
+    """
     await store.lock(tx)
     before = await store.agency(tx, it.code)
     if before is not None and before.code != it.code:
-        before = None  # found as another agency's alias
+        raise AliasTaken  # the code is another agency's alias
+    if await store.alias_taken(tx, it.code, it.aliases):
+        raise AliasTaken
     if before != it:
         await store.put_agency(tx, it)
         await store.count_change(tx)
@@ -115,6 +143,63 @@ async def seed(tx: Transaction) -> tuple[int, int]:
     new_agencies = [await put_agency(tx, unread, it) for it in seeded_agencies()]
     new_procedures = [(await put_procedure(tx, unread, it))[1] for it in seeded_procedures()]
     return sum(new_agencies), sum(new_procedures)
+
+
+async def merge(tx: Transaction) -> int:
+    """The mergers of 2025-07-01 and the end of the district level, as they concern this catalogue; how many changed.
+
+    seed/mergers_2025_07_01.csv has all provinces: those that ended name their successors. An agency of an ended
+    province ends with it, and a district's authority with its level, unless the catalogue says already when it ends:
+    who comes after it is the province's successor (or the province) until its own successor is put. Communes stay:
+    their new codes come one by one. Repeatable.
+    """
+    unread = Catalogue()
+    known = {it.code: it for it in await store.agencies(tx, None, "", None)}
+    provinces = {it.code: it for it in merged_provinces()}
+    changed = [await _put_if_other(tx, unread, known, _merged(it, known.get(it.code))) for it in provinces.values()]
+    for it in known.values():
+        province = provinces.get(it.code.split(".")[0])
+        if province is None or it.code == province.code or it.valid_to is not None:
+            continue
+        if province.successor is not None and it.level != "commune":
+            ended = replace(it, valid_to=province.valid_to, successor=province.successor)
+        elif it.level == "district":
+            ended = replace(it, valid_to=LAST_DAY_OF_DISTRICTS, successor=province.code)
+        else:
+            continue
+        changed.append(await _put_if_other(tx, unread, known, ended))
+    return sum(changed)
+
+
+def merged_provinces() -> list[Agency]:
+    """seed/mergers_2025_07_01.csv."""
+    return [
+        Agency(
+            code=row["code"],
+            name=row["name"],
+            level="province",
+            parent=None,
+            valid_from=None,
+            valid_to=date.fromisoformat(row["valid_to"]) if row["valid_to"] else None,
+            successor=row["successor"] or None,
+            aliases=(f"000.00.00.{row['code']}",),
+        )
+        for row in _rows("mergers_2025_07_01.csv")
+    ]
+
+
+def _merged(province: Agency, known: Agency | None) -> Agency:
+    """What is known of a province, and how it ended."""
+    if known is None:
+        return province
+    return replace(known, valid_to=province.valid_to, successor=province.successor)
+
+
+async def _put_if_other(tx: Transaction, unread: Catalogue, known: Mapping[str, Agency], it: Agency) -> bool:
+    if known.get(it.code) == it:
+        return False
+    await put_agency(tx, unread, it)
+    return True
 
 
 def seeded_agencies() -> list[Agency]:

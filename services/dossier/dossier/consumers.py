@@ -81,8 +81,8 @@ class Consumers:
                 code = inbox.key_of(event)
                 # The exchange itself had its effect elsewhere; what follows from it goes on in its trace.
                 facts[code], events[code] = (fold, Cause(None, event.traceparent)), event
-        unknown = await handling.fold(tx, facts, topic)
-        parks += [_parked(events[code], "unknown_dossier", "hub") for code in sorted(unknown)]
+        refused = await handling.fold(tx, facts, self._procedures, topic)
+        parks += [_parked(events[code], reason, "hub") for code, reason in refused.items()]
         await inbox.resume(tx, MINISTRY, sorted(facts), self.ministry)
         return parks
 
@@ -91,7 +91,7 @@ def _identity_fold(event: Event) -> Fold | None:
     if event.type != "vn.lgsp.identity.verified.v1":
         return None
     said = message.parse(message.Verified, event)
-    return lambda dossier: fact.identity_recorded(
+    return lambda dossier, _terms: fact.identity_recorded(
         dossier, said.verification_id, said.outcome, said.mismatched_fields, said.checked_at
     )
 
@@ -100,15 +100,19 @@ def _payment_fold(event: Event) -> Fold | None:
     kind = event.type.removeprefix("vn.lgsp.payment.")
     if kind == "completed.v1":
         payment = message.parse(message.Completed, event).payment()
-        return lambda dossier: fact.payment_recorded(dossier, payment)
+        return lambda dossier, terms: fact.payment_recorded(dossier, payment, terms)
     if kind == "link_ready.v1":
         link = message.parse(message.LinkReady, event)
-        return lambda dossier: fact.link_ready(dossier, link.payment_id, link.payment_url, link.amount_vnd, event.time)
+        return lambda dossier, _terms: fact.link_ready(
+            dossier, link.payment_id, link.payment_url, link.amount_vnd, event.time
+        )
     state = message.CHARGE_STATES.get(kind)
     if state is None:
         return None
     said = message.parse(message.PaymentOutcome, event)
-    return lambda dossier: fact.payment_outcome(dossier, said.payment_id, said.request_version, state, event.time)
+    return lambda dossier, _terms: fact.payment_outcome(
+        dossier, said.payment_id, said.request_version, state, event.time
+    )
 
 
 def _parked(event: Event, reason: str, owner: Owner) -> Park:

@@ -27,6 +27,9 @@ from shared.errors import InvalidRequest
 Unit = Literal["hours", "working_days", "calendar_days"]
 SupplementPolicy = Literal["extend", "restart"]
 
+Interval = tuple[datetime, datetime | None]
+"""From, to; None: it has not ended."""
+
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 OPENS, NOON_STOP, NOON_START, CLOSES = time(7, 0), time(11, 30), time(13, 30), time(17, 0)
 HAND_OVER = time(15, 0)  # what is received later is taken over on the next working day
@@ -167,10 +170,31 @@ def due_after_supplement(
     asked_at: datetime,
     answered_at: datetime,
 ) -> datetime:
-    """The due time once a supplement came: `extend` pauses the clock, `restart` counts the limit anew."""
+    """The due time once a supplement came: `extend` pauses the clock, `restart` counts the limit anew.
+
+    Never earlier than before: a dossier whose time was extended keeps that time.
+    """
     if policy == "restart":
-        return due_at(calendar, clock_start(calendar, answered_at), limit)
+        return max(due, due_at(calendar, clock_start(calendar, answered_at), limit))
     return due_after_pause(calendar, due, asked_at, answered_at, limit.unit)
+
+
+def used_time(calendar: WorkingCalendar, start: datetime, until: datetime, pauses: Iterable[Interval]) -> timedelta:
+    """Working time from `start` to `until` outside the pauses (which do not overlap); nothing before `start`.
+
+    A pause without an end lasts until `until`.
+    """
+    first, last = calendar.position(start), calendar.position(until)
+    used = max(0, last - first)
+    for began, ended in pauses:
+        within = max(first, calendar.position(began)), min(last, last if ended is None else calendar.position(ended))
+        used -= max(0, within[1] - within[0])
+    return timedelta(microseconds=used)
+
+
+def hours_ahead(calendar: WorkingCalendar, now: datetime, hours: int) -> datetime:
+    """The instant `hours` working hours from now; outside working time they begin when the offices open."""
+    return calendar.instant(calendar.position(now) + hours * _HOUR)
 
 
 def _due_on(calendar: WorkingCalendar, start: datetime, days: int) -> datetime:

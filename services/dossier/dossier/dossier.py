@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dossier.effect import EFFECTS, no_effect
+from dossier.effect import EFFECTS, no_effect, promise
 from dossier.record import STATUS_NAMES, Command, Dossier, Status, Step, Terms
 from dossier.refusal import (
     ActionNotForRole,
@@ -18,6 +18,9 @@ from dossier.refusal import (
     IdentityPending,
     IdentityReasonRequired,
     LegalExceptionRequired,
+    NotLate,
+    PersonalNumberAwaited,
+    PersonalNumberNotAwaited,
     TimeGoesBack,
     TransitionNotAllowed,
 )
@@ -61,6 +64,21 @@ def _once(dossier: Dossier, command: Command, _at: datetime) -> None:
         raise LegalExceptionRequired
 
 
+def _number_there(dossier: Dossier, _command: Command, _at: datetime) -> None:
+    if dossier.paused is not None:
+        raise PersonalNumberAwaited
+
+
+def _none_awaited_in_work(dossier: Dossier, command: Command, at: datetime) -> None:
+    if dossier.status is not Status.SUPPLEMENT_REQUESTED:
+        _number_there(dossier, command, at)
+
+
+def _number_awaited(dossier: Dossier, _command: Command, _at: datetime) -> None:
+    if dossier.paused is None:
+        raise PersonalNumberNotAwaited
+
+
 def _extension_allowed(dossier: Dossier, command: Command, at: datetime) -> None:
     if dossier.is_extended:
         raise ExtensionNotAllowed("The due time was extended before; that is possible once")
@@ -70,6 +88,13 @@ def _extension_allowed(dossier: Dossier, command: Command, at: datetime) -> None
         raise InvalidRequest(errors=[FieldError("/new_due_at", "must be later than the due time")])
     if at > dossier.due_at - timedelta(days=1):
         raise ExtensionNotAllowed("The due time can be extended until a day before it")
+
+
+def _late(dossier: Dossier, command: Command, at: datetime) -> None:
+    if dossier.due_at is None or dossier.paused is not None or at <= dossier.due_at:
+        raise NotLate
+    if command.new_due_at is not None and command.new_due_at <= at:
+        raise InvalidRequest(errors=[FieldError("/new_due_at", "must be later than now")])
 
 
 def _result_or_reason(_dossier: Dossier, command: Command, _at: datetime) -> None:
@@ -106,30 +131,40 @@ SUBMITTERS = _FILER
 LIFE: dict[str, Arrow] = {
     arrow.action: arrow
     for arrow in (
-        #      action                event                   from                to     who      guards
-        _arrow("receive",            "received",             {1},                2,     _OFFICE),
-        _arrow("refuse",             "refused",              {1},                3,     _DESK,   _WHY),
-        _arrow("start",              "started",              {2},                4,     _OFFICE),
-        _arrow("request_supplement", "supplement_requested", {1, 2, 4},          5,     _OFFICE, _WHY, _once),
-        _arrow("supplement",         "supplemented",         {5},                _BACK, _FILER),
-        _arrow("request_payment",    "payment_requested",    {1, 2, 4},          6,     _OFFICE, _FEES),
-        _arrow("settle",             "settled",              {6},                _BACK, _HUB,    _none_open),
-        _arrow("withdraw",           "withdrawn",            {1, 2, 4, 5, 6, 8}, 7,     _FILER,  _WHY),
-        _arrow("stop",               "stopped",              {2, 4, 5},          8,     _OFFICE, _WHY),
-        _arrow("resume",             "resumed",              {8},                4,     _OFFICE, _WHY),
-        _arrow("extend",             "extended",             {2, 4},             _STAY, _DESK,   _WHY,
+        #      action                    event                        from                to     who      guards
+        _arrow("receive",                "received",                  {1},                2,     _OFFICE),
+        _arrow("refuse",                 "refused",                   {1},                3,     _DESK,   _WHY),
+        _arrow("start",                  "started",                   {2},                4,     _OFFICE),
+        _arrow("request_supplement",     "supplement_requested",      {1, 2, 4},          5,     _OFFICE, _WHY, _once,
+               _number_there),
+        _arrow("supplement",             "supplemented",              {5},                _BACK, _FILER),
+        _arrow("request_payment",        "payment_requested",         {1, 2, 4},          6,     _OFFICE, _FEES,
+               _number_there),
+        _arrow("settle",                 "settled",                   {6},                _BACK, _HUB,    _none_open),
+        _arrow("withdraw",               "withdrawn",                 {1, 2, 4, 5, 6, 8}, 7,     _FILER,  _WHY),
+        _arrow("stop",                   "stopped",                   {2, 4, 5},          8,     _OFFICE, _WHY,
+               _none_awaited_in_work),
+        _arrow("resume",                 "resumed",                   {8},                4,     _OFFICE, _WHY),
+        _arrow("await_personal_number",  "personal_number_awaited",   {2, 4},             _STAY, _OFFICE, _WHY,
+               _number_there),
+        _arrow("record_personal_number", "personal_number_recorded",  {2, 4},             _STAY, _OFFICE,
+               _number_awaited),
+        _arrow("extend",                 "extended",                  {2, 4},             _STAY, _DESK,   _WHY,
                _NEW_DUE_AT, _extension_allowed),
-        _arrow("finish",             "finished",             {2, 4},             9,     _OFFICE,
+        _arrow("apologise",              "apologised",                {2, 4},             _STAY, _DESK,   _WHY,
+               _NEW_DUE_AT, _late),
+        _arrow("finish",                 "finished",                  {2, 4},             9,     _OFFICE,
                _result_or_reason, _identity_settled, _none_open),
-        _arrow("return_result",      "returned",             {9},                10,    _DESK),
-        _arrow("attach_result",      "result_attached",      {9, 10},            _STAY, _OFFICE, _RESULT),
+        _arrow("return_result",          "returned",                  {9},                10,    _DESK),
+        _arrow("attach_result",          "result_attached",           {9, 10},            _STAY, _OFFICE, _RESULT),
     )
 }  # fmt: skip
 
 _ONLY_WITH = {
     "fees": ("request_payment",),
     "result": ("finish", "attach_result"),
-    "new_due_at": ("extend",),
+    "new_due_at": ("extend", "apologise"),
+    "apology": ("extend", "apologise"),
     "identity_reason": ("finish",),
     "legal_exception": ("request_supplement",),
 }
@@ -160,17 +195,23 @@ def take(dossier: Dossier, command: Command, terms: Terms) -> Step:
     at = action_time(dossier.last_at, command)
     for guard in arrow.guards:
         guard(dossier, command, at)
-    status = _target(dossier, arrow)
-    moved = replace(
-        dossier, status=status, version=dossier.version + 1, transition_version=dossier.version + 1,
+    after = moved(dossier, arrow, command, at, terms)
+    return Step(
+        after, command.action, arrow.event, dossier.status, at, dossier.due_at, True, command.reason,
+        command.actor, command.documents, command.fees, command.attachments, command.legal_exception,
+        promise(command) if len(after.apologies) > len(dossier.apologies) else None,
+    )  # fmt: skip
+
+
+def moved(dossier: Dossier, arrow: Arrow, command: Command, at: datetime, terms: Terms) -> Dossier:
+    """The dossier one arrow further, with everything the action changes; no rule is asked."""
+    version = dossier.version + 1
+    further = replace(
+        dossier, status=_target(dossier, arrow), version=version, transition_version=version,
         last_at=at, last_reason=command.reason or dossier.last_reason,
         has_digitised=dossier.has_digitised or any(a.get("digitised") for a in command.attachments),
     )  # fmt: skip
-    after = EFFECTS.get(command.action, no_effect)(moved, dossier, command, terms)
-    return Step(
-        after, command.action, arrow.event, dossier.status, at, dossier.due_at, True, command.reason,
-        command.actor, command.documents, command.fees, command.attachments,
-    )  # fmt: skip
+    return EFFECTS.get(command.action, no_effect)(further, dossier, command, terms)
 
 
 def action_time(last_at: datetime | None, command: Command) -> datetime:

@@ -11,7 +11,8 @@ from typing import Any
 
 from dossier import charge
 from dossier.charge import Charges, ChargeState, Payment
-from dossier.record import Dossier, Status, Step
+from dossier.dossier import LIFE, moved
+from dossier.record import Command, Dossier, Status, Step, Terms
 
 OUTCOMES = frozenset({"match", "mismatch", "no_information", "insufficient_basis"})
 """What the register can say; `pending` and `not_required` are ours."""
@@ -53,7 +54,7 @@ def payment_outcome(
     return _charges_changed(dossier, changed, at)
 
 
-def payment_recorded(dossier: Dossier, payment: Payment) -> list[Step]:
+def payment_recorded(dossier: Dossier, payment: Payment, terms: Terms) -> list[Step]:
     """Money came in; when nothing stays open the dossier goes back to where it was."""
     steps = _charges_changed(dossier, charge.with_payment(dossier.charges, payment), payment.at)
     if not steps:
@@ -61,14 +62,13 @@ def payment_recorded(dossier: Dossier, payment: Payment) -> list[Step]:
     paid = steps[0].after
     if paid.status is not Status.PAYMENT_REQUESTED or any(c.is_open for c in paid.charges):
         return steps
-    return [*steps, _settled(paid, max(payment.at, paid.last_at))]
+    return [*steps, _settled(paid, max(payment.at, paid.last_at), terms)]
 
 
-def _settled(paid: Dossier, at: datetime) -> Step:
-    assert paid.back_to is not None
-    version = paid.version + 1
-    after = replace(paid, status=paid.back_to, back_to=None, version=version, transition_version=version, last_at=at)
-    return Step(after, "settle", "settled", paid.status, at, paid.due_at, True)
+def _settled(paid: Dossier, at: datetime, terms: Terms) -> Step:
+    arrow = LIFE["settle"]
+    after = moved(paid, arrow, Command("settle", "hub", at), at, terms)
+    return Step(after, arrow.action, arrow.event, paid.status, at, paid.due_at, True)
 
 
 def _charges_changed(dossier: Dossier, charges: Charges, at: datetime) -> list[Step]:

@@ -6,22 +6,22 @@ function runs in the transaction it is given; a refused action leaves no trace a
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dossier import deadline, store
 from dossier.catalogue import Procedure
 from dossier.cataloguing import Catalogue
 from dossier.deadline import Limit, WorkingCalendar
 from dossier.dossier import take
-from dossier.record import Command, Dossier, Step
+from dossier.record import Command, Dossier, Status, Step, Terms
 from dossier.store import Change
 from shared import clock
 from shared.db import Transaction
 from shared.errors import HubError, NotFound
 from shared.events import Cause
 
-Fold = Callable[[Dossier], list[Step]]
-"""A fact waiting for its dossier."""
+Fold = Callable[[Dossier, Terms], list[Step]]
+"""A fact waiting for its dossier (and that one's terms: what ends a pause moves the due time)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ class Procedures:
         procedure = self._catalogue.procedure_version(dossier.procedure_code, dossier.procedure_version)
         return ProcedureTerms(self._calendar, procedure, dossier.channel)
 
+    def hours_ahead(self, hours: int) -> datetime:
+        """The instant `hours` working hours from now."""
+        return deadline.hours_ahead(self._calendar, clock.now(), hours)
+
 
 class ProcedureTerms:
     """Due times by one procedure's limits and policy, in working time."""
@@ -83,6 +87,40 @@ class ProcedureTerms:
             due_at,
             asked_at=asked_at,
             answered_at=answered_at,
+        )
+
+    def due_after_pause(self, due_at: datetime, paused_at: datetime, resumed_at: datetime) -> datetime:
+        """What was left of the limit is left."""
+        limit = self._limit()
+        unit = "working_days" if limit is None else limit.unit
+        return deadline.due_after_pause(self._calendar, due_at, paused_at, resumed_at, unit)
+
+    def started(self, dossier: Dossier) -> datetime | None:
+        """When the clock began to count what it counts now: at the reception, or anew after a supplement."""
+        if dossier.received_at is None:
+            return None
+        begins = dossier.received_at
+        if self._procedure is not None and self._procedure.supplement_policy == "restart":
+            answered = [it.answered_at for it in dossier.supplements if it.answered_at is not None]
+            begins = max([begins, *answered])
+        return deadline.clock_start(self._calendar, begins)
+
+    def used(self, dossier: Dossier, now: datetime) -> timedelta:
+        """Working time used until `now`, or until the dossier ended; outside the pauses."""
+        start = self.started(dossier)
+        if start is None:
+            return timedelta(0)
+        ended = dossier.finished_at or (dossier.last_at if dossier.status is Status.WITHDRAWN else now)
+        pauses = [(it.began_at, it.ended_at) for it in dossier.pauses]
+        return deadline.used_time(self._calendar, start, ended, pauses)
+
+    def left(self, dossier: Dossier, now: datetime) -> timedelta | None:
+        """Working time left until due, negative when late; None of a dossier that has ended or has no due time."""
+        if dossier.due_at is None or dossier.finished_at is not None or dossier.status is Status.WITHDRAWN:
+            return None
+        standing = dossier.paused
+        return deadline.working_time_between(
+            self._calendar, now if standing is None else standing.began_at, dossier.due_at
         )
 
     def _limit(self) -> Limit | None:
@@ -124,15 +162,21 @@ async def save(tx: Transaction, taken: Sequence[tuple[Wanted, Step]]) -> None:
     await store.save(tx, [Change(step_, it.client_id, it.cause) for it, step_ in taken], clock.now())
 
 
-async def fold(tx: Transaction, facts: Mapping[str, tuple[Fold, Cause]], origin: str) -> set[str]:
-    """Fold one fact into each of these dossiers; the codes of those that do not exist.
+async def fold(
+    tx: Transaction, facts: Mapping[str, tuple[Fold, Cause]], procedures: Procedures, origin: str
+) -> dict[str, str]:
+    """Fold one fact into each of these dossiers; by code why it could not be: the rest is folded all the same.
 
     `origin` (the topic) stands in the history where a person's client would.
     """
     dossiers = await store.lock(tx, sorted(facts))
+    refused = dict.fromkeys(sorted(set(facts) - set(dossiers)), "unknown_dossier")
     changes: list[Change] = []
     for code, dossier in dossiers.items():
         fact, cause = facts[code]
-        changes += [Change(step, origin, cause) for step in fact(dossier)]
+        try:
+            changes += [Change(step, origin, cause) for step in fact(dossier, procedures.terms(dossier))]
+        except HubError as refusal:  # what ends a pause moves the due time: beyond the calendar there is none
+            refused[code] = refusal.code
     await store.save(tx, changes, clock.now())
-    return set(facts) - set(dossiers)
+    return refused

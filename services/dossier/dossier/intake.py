@@ -109,6 +109,24 @@ class Intake:
             raise RequestInProgress(retry_after_seconds=1)
         raise refusal
 
+    async def drafted(self, filings: Sequence[Filing], caller: Caller, cause: Cause) -> list[Line]:
+        """What is written for dossiers filed together; a refusal has the `index` of the one it is about."""
+        drafts = []
+        for index, filing in enumerate(filings):
+            try:
+                drafts.append(
+                    await submitting.check_afresh(filing, caller, self._catalogue, clock.now(), self._database)
+                )
+            except HubError as refusal:
+                refusal.members["index"] = index
+                raise
+        numbers = await self._numbers.draw(Counter(draft.day for draft in drafts))
+        sender = Sender(caller, cause, None, None)
+        return [
+            submitting.line(draft, numbers[draft.day].pop(0), sender, self._person_hash, in_batch=False)
+            for draft in drafts
+        ]
+
     async def batch(self, lines: Sequence[bytes], caller: Caller, cause: Cause) -> list[Answer]:
         """One answer per line, in order. Two groups at a time: one is decoded while PostgreSQL stores the other."""
         answers: dict[int, Answer] = {}

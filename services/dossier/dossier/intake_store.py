@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from dossier.record import Dossier
-from shared.db import Reading
+from shared.db import Reading, Transaction
 from shared.direct import Direct
 
 _COLUMNS: tuple[tuple[str, str, Callable[["Line"], Any]], ...] = (
@@ -84,6 +84,12 @@ SELECT external_reference, code FROM dossier WHERE client_id = $1 AND external_r
 """
 
 
+_COMBINED = """
+INSERT INTO combined (code, agency_code, combined_id, codes)
+SELECT code, agency_code, $3, $1::text[] FROM unnest($1::text[], $2::text[]) AS n(code, agency_code)
+"""
+
+
 class Line(NamedTuple):
     """What one dossier writes; JSON is text already."""
 
@@ -113,6 +119,14 @@ async def insert(direct: Direct, agencies: Iterable[str], lines: Sequence[Line])
     else:
         sql, values = _INSERT_MANY, [[value(line) for line in lines] for _, _, value in _COLUMNS]
     await direct.execute(agencies, sql, *values, before_commit="intake.in_transaction")
+
+
+async def insert_together(tx: Transaction, combined_id: str, lines: Sequence[Line]) -> None:
+    """Write linked dossiers in this transaction. Raises asyncpg's UniqueViolationError as `insert` does."""
+    tx.publishes = True
+    await tx.raw.execute(_INSERT_MANY, *([value(line) for line in lines] for _, _, value in _COLUMNS))
+    codes = [line.dossier.code for line in lines]
+    await tx.raw.execute(_COMBINED, codes, [line.dossier.agency_code for line in lines], combined_id)
 
 
 async def codes_by_reference(rx: Reading, client_id: str, references: Sequence[str]) -> dict[str, str]:

@@ -5,7 +5,21 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from dossier import api, catalogue_api, consumers, feed_api, intake_api, transition_api, working_calendar
+from dossier import (
+    api,
+    catalogue_api,
+    combined_api,
+    consumers,
+    correction_api,
+    feed_api,
+    intake_api,
+    petition_api,
+    rating_api,
+    stuck_api,
+    stuck_store,
+    transition_api,
+    working_calendar,
+)
 from dossier.cataloguing import Catalogue
 from dossier.consumers import Consumers
 from dossier.handling import Procedures
@@ -16,13 +30,19 @@ from dossier.singles import Singles
 from dossier.submitting import PersonHash
 from shared import exchanges, service
 from shared.auth import JwksSource
+from shared.db import Database
 from shared.direct import Direct
 from shared.published import Tail
 from shared.service import Runtime
 
 ROUTERS = (
     intake_api.router,
+    combined_api.router,
+    stuck_api.router,
     transition_api.router,
+    correction_api.router,
+    petition_api.router,
+    rating_api.router,
     api.router,
     catalogue_api.router,
     feed_api.router,
@@ -30,6 +50,13 @@ ROUTERS = (
     catalogue_api.internal_router,
     exchanges.router,
 )
+
+
+async def _look(database: Database, every_seconds: float) -> int:
+    """The step of the worker that finds what stands still; it rests in any case."""
+    async with database.transaction() as tx:
+        await stuck_store.look(tx, every_seconds)
+    return 0
 
 
 def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI:
@@ -41,7 +68,9 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         database = runtime.api_database
         catalogue = Catalogue()
         await catalogue.check(database)
-        procedures = Procedures(catalogue, working_calendar.vietnam())
+        runtime.verifier.widen = catalogue.widened
+        app.state.calendar = working_calendar.vietnam()
+        procedures = Procedures(catalogue, app.state.calendar)
         person_hash = PersonHash.from_file(settings.person_hash_key_file)
         app.state.catalogue = catalogue
         app.state.procedures = procedures
@@ -58,6 +87,8 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         runtime.read(consumers.PAYMENT, folding.payment)
         runtime.read(consumers.MINISTRY, folding.ministry)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
+        every_seconds = settings.stuck_check_seconds
+        runtime.work("stuck", lambda: _look(runtime.system_database, every_seconds), idle_seconds=every_seconds / 3)
         singles.start()
         async with runtime.running(app):
             try:

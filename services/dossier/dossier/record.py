@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from dossier.charge import Charges
 
@@ -37,6 +37,23 @@ class Supplement:
     due_before: datetime | None
     answered_at: datetime | None = None
     due_after: datetime | None = None
+    legal_exception: str | None = None
+    """Why a second request was lawful."""
+
+
+PauseKind = Literal["supplement", "payment", "stop", "personal_number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Time in which the clock stands still; it runs again at `ended_at`.
+
+    `personal_number`: a newborn's number that the ministry has yet to issue. It has no national status.
+    """
+
+    kind: PauseKind
+    began_at: datetime
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +87,16 @@ class Dossier:
     has_electronic_result: bool = False
     charges: Charges = ()
     supplements: tuple[Supplement, ...] = ()
+    pauses: tuple[Pause, ...] = ()
     results: tuple[dict[str, Any], ...] = ()
+    apologies: tuple[dict[str, Any], ...] = ()
+    """Letters to the applicant, each with the time it promises."""
     last_reason: str | None = None
+
+    @property
+    def paused(self) -> Pause | None:
+        """The pause that has not ended."""
+        return self.pauses[-1] if self.pauses and self.pauses[-1].ended_at is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +115,8 @@ class Command:
     new_due_at: datetime | None = None
     identity_reason: str | None = None
     legal_exception: str | None = None
+    apology: dict[str, Any] | None = None
+    """The letter of apology that goes with a new appointment."""
     expected_version: int | None = None
     may_import: bool = False
 
@@ -110,6 +137,11 @@ class Step:
     documents: tuple[dict[str, Any], ...] = ()
     fees: tuple[dict[str, Any], ...] = ()
     attachments: tuple[dict[str, Any], ...] = ()
+    legal_exception: str | None = None
+    apology: dict[str, Any] | None = None
+    """The time that was promised, and the letter if there is one."""
+    correction: dict[str, Any] | None = None
+    """Of a `correct`: what was before and what is now, who asked and who approved."""
 
 
 class Terms(Protocol):
@@ -121,4 +153,8 @@ class Terms(Protocol):
 
     def due_after_supplement(self, due_at: datetime, asked_at: datetime, answered_at: datetime) -> datetime:
         """The due time once the supplement came, by the procedure's policy."""
+        ...
+
+    def due_after_pause(self, due_at: datetime, paused_at: datetime, resumed_at: datetime) -> datetime:
+        """The due time after any other pause: what was left is left."""
         ...

@@ -1,20 +1,23 @@
 """Rows as others see them: API items, history, whole records for the neighbours' `/internal/dossiers/read`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from dossier import charge, view
+from dossier import charge, verdict, view
 from dossier.cataloguing import Catalogue
 from dossier.charge import Charges
+from dossier.handling import Procedures
 from dossier.record import STATUS_NAMES, Dossier, Status
 from dossier.store import a_dossier
+from dossier.verdict import Verdict
 
 Row = Mapping[str, Any]
 View = Literal["identity", "payment", "sync"]
 
 
-def item(row: Row, *, personal: bool) -> dict[str, Any]:
-    """A dossier of a list or a single read. `personal`: a purpose was stated."""
+def item(row: Row, now: datetime, *, personal: bool) -> dict[str, Any]:
+    """A dossier of a list or a single read, judged at `now`. `personal`: a purpose was stated."""
     dossier = a_dossier(row)
     public = {
         **view.public_record(dossier),
@@ -22,14 +25,61 @@ def item(row: Row, *, personal: bool) -> dict[str, Any]:
         "return_method": row["return_method"],
         "external_reference": row["external_reference"],
         "results": list(dossier.results),
+        "supplement_requests": len(dossier.supplements),
+        "apologies": list(dossier.apologies),
+        "verdicts": _verdicts(dossier, now),
     }
     if personal:
         public |= {"applicant": row["applicant"], "form": row["form"], "attachments": row["attachments"]}
     return public
 
 
-def transition(row: Row) -> dict[str, Any]:
-    """A row of the history."""
+def clock(row: Row, procedures: Procedures, now: datetime) -> dict[str, Any]:
+    """Working time as it stands at `now`: used, left (until due; negative when late), and the pauses."""
+    dossier = a_dossier(row)
+    terms = procedures.terms(dossier)
+    left = terms.left(dossier, now)
+    return {
+        "started_at": terms.started(dossier),
+        "due_at": dossier.due_at,
+        "used_hours": _hours(terms.used(dossier, now)),
+        "left_hours": None if left is None else _hours(left),
+        "paused": None if dossier.paused is None else dossier.paused.kind,
+        "pauses": [{"kind": it.kind, "began_at": it.began_at, "ended_at": it.ended_at} for it in dossier.pauses],
+    }
+
+
+def _hours(time: timedelta) -> float:
+    return round(time.total_seconds() / 3600, 2)
+
+
+def _verdicts(dossier: Dossier, now: datetime) -> dict[str, Any]:
+    both = verdict.verdicts(dossier, now)
+    return {"local": _verdict(both.local), "national": _verdict(both.national), "differ": both.differ}
+
+
+def _verdict(it: Verdict) -> dict[str, Any]:
+    return {
+        "outcome": it.outcome,
+        "reason": verdict.WORDS[it.reason],
+        "reason_code": it.reason,
+        "is_final": it.is_final,
+    }
+
+
+def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """A dossier's transitions. A corrected one shows the time that counts and the one recorded before it."""
+    items = [_transition(row) for row in rows]
+    by_version = {item["version"]: item for item in items}
+    for item in items:
+        for it in item.get("correction", {}).get("times", ()):
+            retimed = by_version[it["version"]]
+            retimed.setdefault("recorded_as", retimed["at"])
+            retimed |= {"at": it["at"], "corrected_by": item["version"]}
+    return items
+
+
+def _transition(row: Row) -> dict[str, Any]:
     return {
         "version": row["version"],
         "action": row["action"],
@@ -43,8 +93,14 @@ def transition(row: Row) -> dict[str, Any]:
         "due_after": row["due_after"],
         "client_id": row["client_id"],
         "exchange_id": row["exchange_id"],
-        **{name: value for name, value in (row["detail"] or {}).items() if name != "attachments"},
+        **{name: _shown(name, value) for name, value in (row["detail"] or {}).items() if name != "attachments"},
     }
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name != "correction":
+        return value
+    return {key: member for key, member in value.items() if key != "progress"}
 
 
 def tracking(row: Row, catalogue: Catalogue) -> dict[str, Any]:
@@ -139,10 +195,13 @@ def _fees(charges: Charges) -> list[dict[str, Any]]:
 
 
 def _progress(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """One row per change of status, numbered; equal in second and status counts as one (the wire's key)."""
+    """One row per change of status, numbered; equal in second and status counts as one (the wire's key).
+
+    The nation cannot take a row back: what an approved correction changed stands after what was told before.
+    """
     listed: list[dict[str, Any]] = []
     seen: set[tuple[Any, int]] = set()
-    for row in rows:
+    for row in _told(rows):
         key = (row["at"].replace(microsecond=0), row["to_status"])
         if key in seen:
             continue
@@ -158,6 +217,20 @@ def _progress(rows: Iterable[Row]) -> list[dict[str, Any]]:
             }
         )
     return listed
+
+
+def _told(rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        if row["corrected"] is None:
+            yield row
+            continue
+        for it in row["corrected"]:
+            due = it["due_after"]
+            yield {
+                **it,
+                "at": datetime.fromisoformat(it["at"]),
+                "due_after": None if due is None else datetime.fromisoformat(due),
+            }
 
 
 def _only(applicant: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -45,10 +45,46 @@ class LegalExceptionRequired(Conflict):
     code, title = "legal_exception_required", "A second supplement needs a legal_exception"
 
 
+class PersonalNumberAwaited(Conflict):
+    """The clock stands still until a personal number is issued; end that pause first."""
+
+    code, title = "personal_number_awaited", "The dossier waits for a personal number"
+
+
+class PersonalNumberNotAwaited(Conflict):
+    """There is no such pause to end."""
+
+    code, title = "personal_number_not_awaited", "The dossier does not wait for a personal number"
+
+
 class ExtensionNotAllowed(Conflict):
     """Extended before, no due time, or less than a day before it."""
 
     code, title = "extension_not_allowed", "The due time cannot be extended"
+
+
+class NotLate(Conflict):
+    """Who is not late extends the time instead; while the clock stands nobody is late."""
+
+    code, title = "not_late", "The dossier is not late"
+
+
+class StepDoesNotFit(Conflict):
+    """A corrected history would contain a step that the life does not allow there."""
+
+    code, title = "step_does_not_fit", "The life of a dossier has no such step there"
+
+
+class SamePerson(Forbidden):
+    """A correction is approved by another person than the one who asked for it."""
+
+    code, title = "same_person", "Another person has to approve this"
+
+
+class CorrectionDecided(Conflict):
+    """It was approved or rejected before."""
+
+    code, title = "correction_decided", "The correction is decided already"
 
 
 class ExternalReferenceTaken(Conflict):
@@ -73,6 +109,12 @@ class PurposeRequired(BadRequest):
     """Personal data is read for a purpose, and the purpose is logged."""
 
     code, title = "purpose_required", "A search by person needs the header Hub-Purpose"
+
+
+class AliasTaken(Conflict):
+    """Every code and alias names one agency."""
+
+    code, title = "alias_taken", "A code or an alias of this agency names another one already"
 
 
 class AlreadyRated(Conflict):

@@ -13,5 +13,7 @@ class Settings(ServiceSettings):
     """32 bytes in hex: the key of the hash by which a person's dossiers are found."""
     catalogue_check_seconds: float = 2.0
     """How often to look whether another process changed the catalogue."""
+    stuck_check_seconds: float = 30.0
+    """How often to look over all dossiers for those that stand still; at most 2 % of the time is spent on it."""
     intake_lanes: int = 16
     """Connections of the intake; more wait for a free one."""

@@ -5,9 +5,9 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from dossier import view
+from dossier import verdict, view
 from dossier.charge import Charge
-from dossier.record import Dossier, Status, Step, Supplement
+from dossier.record import Dossier, Pause, Status, Step, Supplement
 from shared import outbox, strict_json
 from shared.db import Reading, Transaction
 from shared.events import Cause, new_event
@@ -34,6 +34,9 @@ _CHANGES: tuple[tuple[str, str, Callable[[Dossier], Any]], ...] = (
     ("finished_at", "timestamptz", lambda it: it.finished_at),
     ("returned_at", "timestamptz", lambda it: it.returned_at),
     ("refused_at", "timestamptz", lambda it: it.refused_at),
+    ("late_at", "timestamptz", verdict.late_at),
+    ("national_late_at", "timestamptz", verdict.national_late_at),
+    ("clocks_differ", "boolean", verdict.clocks_differ),
     ("identity_outcome", "text", lambda it: it.identity_outcome),
     ("is_extended", "boolean", lambda it: it.is_extended),
     ("has_digitised", "boolean", lambda it: it.has_digitised),
@@ -186,7 +189,9 @@ def a_dossier(row: Mapping[str, Any]) -> Dossier:
         has_electronic_result=row["has_electronic_result"],
         charges=tuple(_a_charge(it) for it in detail.get("charges", ())),
         supplements=tuple(_a_supplement(it) for it in detail.get("supplements", ())),
+        pauses=tuple(_a_pause(it) for it in detail.get("pauses", ())),
         results=tuple(detail.get("results", ())),
+        apologies=tuple(detail.get("apologies", ())),
         last_reason=detail.get("last_reason"),
     )
 
@@ -198,19 +203,28 @@ def _detail(it: Dossier) -> str:
         "identity_reason": it.identity_reason,
         "charges": [_members(charge) for charge in it.charges],
         "supplements": [_members(supplement) for supplement in it.supplements],
+        "pauses": [_members(pause) for pause in it.pauses],
         "results": it.results,
+        "apologies": it.apologies,
         "last_reason": it.last_reason,
     }
     return _json({name: value for name, value in members.items() if value})
 
 
 def _transition_detail(step: Step) -> str | None:
-    members = {"documents": step.documents, "fees": step.fees, "attachments": step.attachments}
+    members = {
+        "documents": step.documents,
+        "fees": step.fees,
+        "attachments": step.attachments,
+        "legal_exception": step.legal_exception,
+        "apology": step.apology,
+        "correction": step.correction,
+    }
     given = {name: value for name, value in members.items() if value}
     return _json(given) if given else None
 
 
-def _members(entry: Charge | Supplement) -> dict[str, Any]:
+def _members(entry: Charge | Supplement | Pause) -> dict[str, Any]:
     return {field.name: getattr(entry, field.name) for field in fields(entry)}
 
 
@@ -224,6 +238,10 @@ def _a_charge(members: Mapping[str, Any]) -> Charge:
 def _a_supplement(members: Mapping[str, Any]) -> Supplement:
     times = ("requested_at", "due_before", "answered_at", "due_after")
     return Supplement(**{**members, **{name: _time(members[name]) for name in times}})
+
+
+def _a_pause(members: Mapping[str, Any]) -> Pause:
+    return Pause(members["kind"], datetime.fromisoformat(members["began_at"]), _time(members["ended_at"]))
 
 
 def _time(text: str | None) -> datetime | None:

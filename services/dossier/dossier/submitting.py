@@ -75,7 +75,9 @@ def check(filing: Filing, caller: Caller, catalogue: Catalogue, now: datetime) -
     if agency is None:
         raise AgencyNotValid
     procedure = catalogue.procedure(filing.procedure_code, day)
-    if procedure is None or not procedure.is_performed_by(agency.code):
+    filed_with = catalogue.find_agency(filing.agency_code)
+    performers = {agency.code} if filed_with is None else {agency.code, filed_with.code}
+    if procedure is None or not any(map(procedure.is_performed_by, performers)):
         raise ProcedureNotValid
     return Draft(filing, procedure, submitted_at, now, (agency.code, day))
 

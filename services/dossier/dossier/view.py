@@ -69,6 +69,8 @@ def event_data(
     at: datetime,
     recorded_at: datetime,
     fees: tuple[dict[str, Any], ...] = (),
+    *,
+    is_correction: bool = False,
 ) -> dict[str, Any]:
     """`data` of every `lgsp.dossier` event: the whole public state and what changed it."""
     change: dict[str, Any] = {
@@ -80,6 +82,8 @@ def event_data(
     }
     if fees:
         change["fees"] = fees
+    if is_correction:
+        change["resolved_at"] = resolved_at(after)
     return {
         "code": after.code,
         "agency_code": after.agency_code,
@@ -107,4 +111,12 @@ def event_data(
 
 def step_data(step: Step, recorded_at: datetime) -> dict[str, Any]:
     """`event_data` of one step."""
-    return event_data(step.after, step.action, int(step.from_status), step.at, recorded_at, step.fees)
+    return event_data(
+        step.after, step.action, int(step.from_status), step.at, recorded_at, step.fees,
+        is_correction=step.correction is not None,
+    )  # fmt: skip
+
+
+def resolved_at(dossier: Dossier) -> datetime | None:
+    """The first of 9 and 7 (`api.md`, Reports)."""
+    return dossier.last_at if dossier.status is Status.WITHDRAWN else dossier.finished_at

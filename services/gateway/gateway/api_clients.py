@@ -11,6 +11,7 @@ from gateway.call import CALL, Call
 from gateway.registering import ClientNotPending
 from gateway.store_clients import Client
 from shared import exchanges, strict_json, web
+from shared.agency_codes import canonical
 from shared.auth import Caller
 from shared.db import Transaction
 from shared.errors import InvalidRequest, NotFound
@@ -130,7 +131,7 @@ async def change(
     if "scope" in changes:
         changes["scopes"] = tuple(_scopes(changes.pop("scope")))
     if "agencies" in changes:
-        changes["agencies"] = tuple(changes["agencies"])
+        changes["agencies"] = tuple(dict.fromkeys(map(canonical, changes["agencies"])))
     changed = await registering.change(tx, client_id, changes)
     await _keep(request, tx, caller)
     return _shown(changed)

@@ -11,6 +11,7 @@ from gateway.client_auth import new_secret
 from gateway.store_clients import Client
 from gateway.token import check_registration
 from shared import clock
+from shared.agency_codes import canonical
 from shared.db import Reading, Transaction
 from shared.errors import Conflict, NotFound
 from shared.events import new_id
@@ -46,7 +47,7 @@ async def register(
         name=name,
         role=role,
         scopes=tuple(sorted(set(scopes))),
-        agencies=tuple(dict.fromkeys(agencies)),
+        agencies=tuple(dict.fromkeys(map(canonical, agencies))),
         state="pending",
         is_public=False,
         redirect_uris=(),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Header, Request, Response
 
 from shared import web
 from shared.auth import Caller
@@ -147,7 +147,7 @@ async def list_dossiers(
     rx: InReading,
     caller: Reader,
     state: State | None = None,
-    agency: Annotated[str | None, Query(max_length=35)] = None,
+    agency: web.AgencyFilter = None,
     cursor: str | None = None,
     limit: PageSize = 100,
 ) -> Dossiers:

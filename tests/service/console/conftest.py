@@ -20,7 +20,11 @@ from deploy.local.databases import Urls
 from shared.auth import JwksSource
 from tests.support.tokens import TokenIssuer
 
-AGENCIES = {"H08": "Tỉnh Bình Định", "H08.15": "Sở Tư pháp", "H08.16": "Sở Văn hóa và Thể thao", "H09.01": "Sở Y tế"}
+AGENCIES = {
+    "H08": "Tỉnh Bình Định", "H08.15": "Sở Tư pháp", "H08.16": "Sở Văn hóa và Thể thao", "H08.90": "Cục Thuế tỉnh",
+    "H09.01": "Sở Y tế",
+}  # fmt: skip
+VERTICAL = {"H08.90"}
 CODE = "H08.15-230301-0001"
 AT = "2023-03-01T08:30:00+07:00"
 PARKED = {
@@ -122,7 +126,8 @@ class Neighbours:
 
         @app.get("/internal/agencies")
         async def agencies() -> dict[str, Any]:
-            return {"items": [{"code": code, "name": name} for code, name in AGENCIES.items()], "next_cursor": None}
+            items = [{"code": code, "name": name, "vertical": code in VERTICAL} for code, name in AGENCIES.items()]
+            return {"items": items, "next_cursor": None}
 
         @app.get("/v1/{rest:path}")
         async def anything(rest: str) -> JSONResponse:

@@ -221,6 +221,28 @@ async def test_resolution_known_only_from_an_older_version_still_counts(console:
     assert (total["resolved_late"], total["in_progress_total"]) == (1, 0)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (0, 1, 2, 4, 3), (4, 3, 2, 1, 0)])
+async def test_a_corrected_end_counts_at_its_right_time(
+    console: Console, system: Database, order: tuple[int, ...]
+) -> None:
+    it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00").finished("2023-04-16T09:00")
+    it.then("corrected", "2023-05-02T09:00", finished_at=at("2023-03-14T09:00"))
+    it.then("returned", "2023-05-03T09:00", status_code=10)
+    await take(system, "lgsp.dossier", *[it.events[index] for index in order])
+    march = (await report(console, to="2023-03-31"))["total"]
+    assert (march["resolved_on_time"], march["resolved_late"]) == (1, 0)
+
+
+async def test_a_corrected_withdrawal_counts_at_its_right_time(console: Console, system: Database) -> None:
+    it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00")
+    it.then("withdrawn", "2023-04-16T09:00", status_code=7).then("corrected", "2023-05-02T09:00")
+    it.events[-1].data["change"]["resolved_at"] = at("2023-03-14T09:00")
+    it.then("payment_recorded", "2023-05-03T09:00")
+    await take(system, "lgsp.dossier", *it.events)
+    march = (await report(console, to="2023-03-31"))["total"]
+    assert (march["resolved_on_time"], march["resolved_late"]) == (1, 0)
+
+
 async def test_report_of_a_past_period_knows_the_due_time_of_then(console: Console, system: Database) -> None:
     it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00")
     it.then("extended", "2023-05-01T09:00", due_at=at("2023-06-30T09:00")).finished("2023-06-29T09:00")
@@ -249,6 +271,25 @@ async def test_only_the_callers_agencies_are_reported(
     assert (await report(console, "fees"))["total"]["online_amount_vnd"] == 1_000
     console.client.headers["authorization"] = own
     assert (await report(console))["total"]["received_total"] == 2
+
+
+async def test_agencies_of_the_ministries_count_only_when_asked_for(console: Console, system: Database) -> None:
+    of_ministry, of_branch, own = ADossier("H08.90"), ADossier("H08.90.01"), ADossier("H08.15")
+    for it in (of_ministry, of_branch, own):
+        it.received("2023-03-01T09:00", "2023-03-15T09:00")
+        await take(system, "lgsp.dossier", *it.events)
+        await take(system, "lgsp.payment", paid(it, "online", 1_000, "2023-03-01T10:00"))
+    totals = [(await report(console, kind, vertical=asked))["total"] for kind in ("agencies", "fees")
+              for asked in ("false", "true")]  # fmt: skip
+    assert [totals[0]["received_total"], totals[1]["received_total"]] == [1, 3]
+    assert [totals[2]["online_amount_vnd"], totals[3]["online_amount_vnd"]] == [1_000, 3_000]
+    assert "Cục Thuế tỉnh" not in [item["agency"] for item in (await report(console))["items"]]
+
+
+async def test_a_province_is_asked_for_in_either_form_of_its_code(console: Console, system: Database) -> None:
+    it = ADossier().received("2023-03-01T09:00", "2023-03-15T09:00")
+    await take(system, "lgsp.dossier", *it.events)
+    assert (await report(console, province="000.00.15.H08"))["total"]["received_total"] == 1
 
 
 async def test_csv_and_xlsx_by_accept(console: Console, system: Database) -> None:

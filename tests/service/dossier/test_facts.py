@@ -281,3 +281,22 @@ async def test_many_dossiers_in_one_batch_of_events(hub: Hub) -> None:
             await connection.fetch("SELECT * FROM outbox")
         finally:
             await connection.close()
+
+
+async def test_a_due_time_beyond_the_calendar_parks_its_dossier_and_no_other(hub: Hub) -> None:
+    codes = [await hub.file() for _ in range(2)]
+    for code in codes:
+        assert (await hub.act(code, "receive")).status_code == 200
+    extension = {"reason": "Chờ", "new_due_at": "2059-12-30T09:00:00+07:00"}
+    assert (await hub.act(codes[0], "extend", **extension)).status_code == 200
+    for code in codes:
+        assert (await hub.act(code, "request_payment", fees=FEES)).status_code == 200
+    much_later = datetime(2058, 1, 1, tzinfo=UTC)
+    payments = [
+        replace(event, data={**event.data, "at": much_later.isoformat()})
+        for event in (paid(code, None, id_=f"p-{code}", method="counter") for code in codes)
+    ]
+    await say(hub, "lgsp.payment", *payments)
+    assert (await record(hub, codes[1]))["status"] == "received"
+    parked = await hub.rows("SELECT key, reason, owner FROM parked")
+    assert [tuple(row) for row in parked] == [(codes[0], "deadline_out_of_calendar", "hub")]

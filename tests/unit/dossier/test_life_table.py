@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dossier import charge, fact
 from dossier.charge import Payment
 from dossier.dossier import LIFE, allowed_actions, take
-from dossier.record import Command, Dossier, Status, Step
+from dossier.record import Command, Dossier, Pause, Status, Step
 from dossier.refusal import (
     ActionNotForRole,
     ChargeOpen,
@@ -39,7 +39,10 @@ EXPECTED: dict[str, tuple[set[int], int | None, set[str]]] = {
     "withdraw": ({1, 2, 4, 5, 6, 8}, 7, {"portal", "desk"}),
     "stop": ({2, 4, 5}, 8, {"desk", "ministry"}),
     "resume": ({8}, 4, {"desk", "ministry"}),
+    "await_personal_number": ({2, 4}, None, {"desk", "ministry"}),
+    "record_personal_number": ({2, 4}, None, {"desk", "ministry"}),
     "extend": ({2, 4}, None, {"desk"}),
+    "apologise": ({2, 4}, None, {"desk"}),
     "finish": ({2, 4}, 9, {"desk", "ministry"}),
     "return_result": ({9}, 10, {"desk"}),
     "attach_result": ({9, 10}, None, {"desk", "ministry"}),
@@ -51,7 +54,9 @@ NEEDS: dict[str, dict[str, Any]] = {
     "withdraw": {"reason": "Thôi"},
     "stop": {"reason": "Chờ"},
     "resume": {"reason": "Tiếp"},
+    "await_personal_number": {"reason": "Chờ số định danh"},
     "extend": {"reason": "Chờ", "new_due_at": NOW + timedelta(days=40)},
+    "apologise": {"reason": "Quá tải", "new_due_at": NOW + timedelta(days=40)},
     "finish": {"documents": DOCUMENTS},
     "attach_result": {"documents": DOCUMENTS},
 }
@@ -65,6 +70,9 @@ class InDays:
 
     def due_after_supplement(self, due_at: datetime, asked_at: datetime, answered_at: datetime) -> datetime:
         return due_at + (answered_at - asked_at)
+
+    def due_after_pause(self, due_at: datetime, paused_at: datetime, resumed_at: datetime) -> datetime:
+        return due_at + (resumed_at - paused_at)
 
 
 TERMS = InDays()
@@ -85,6 +93,14 @@ def a_dossier(status: int = 1, **changes: Any) -> Dossier:
     return replace(dossier, **changes)
 
 
+def ready_for(action: str, status: int) -> Dossier:
+    """A dossier in `status` that the guards of the action let pass."""
+    dossier = a_dossier(status)
+    if action == "record_personal_number":
+        return replace(dossier, pauses=(*dossier.pauses, Pause("personal_number", NOW)))
+    return replace(dossier, due_at=NOW - timedelta(hours=1)) if action == "apologise" else dossier
+
+
 def command(action: str, role: str | None = None, **members: Any) -> Command:
     if role is None:
         role = min(EXPECTED[action][2])
@@ -95,7 +111,7 @@ def command(action: str, role: str | None = None, **members: Any) -> Command:
 @pytest.mark.parametrize("status", list(Status))
 def test_the_table_is_the_one_of_the_architecture(action: str, status: Status) -> None:
     sources, target, _ = EXPECTED[action]
-    dossier = a_dossier(status)
+    dossier = ready_for(action, status)
     if status not in sources:
         with pytest.raises(TransitionNotAllowed) as refused:
             take(dossier, command(action), TERMS)
@@ -115,7 +131,7 @@ def test_the_table_has_no_other_rows() -> None:
 @pytest.mark.parametrize("role", ["portal", "desk", "ministry", "operator", "hub", ""])
 def test_only_the_named_roles_may(action: str, role: str) -> None:
     sources, _, roles = EXPECTED[action]
-    dossier = a_dossier(min(sources))
+    dossier = ready_for(action, min(sources))
     if role in roles:
         take(dossier, command(action, role), TERMS)
     else:
@@ -156,7 +172,7 @@ def test_the_end_needs_every_charge_paid() -> None:
     with pytest.raises(ChargeOpen):
         take(dossier, command("finish"), TERMS)
     payment = Payment("p1", 50_000, "online", NOW + timedelta(hours=1), dossier.version)
-    steps = fact.payment_recorded(dossier, payment)
+    steps = fact.payment_recorded(dossier, payment, TERMS)
     assert [step.event for step in steps] == ["payment_recorded", "settled"]
     settled = steps[-1].after
     assert (settled.status, settled.last_at) == (Status.IN_PROCESS, NOW + timedelta(hours=1))
@@ -166,7 +182,7 @@ def test_the_end_needs_every_charge_paid() -> None:
 def test_money_from_before_the_last_action_settles_at_the_last_action() -> None:
     dossier = take(a_dossier(2), command("request_payment"), TERMS).after
     payment = Payment("p1", 50_000, "online", NOW - timedelta(hours=1), dossier.version)
-    assert fact.payment_recorded(dossier, payment)[-1].at == NOW
+    assert fact.payment_recorded(dossier, payment, TERMS)[-1].at == NOW
 
 
 def test_a_second_supplement_needs_a_legal_exception() -> None:
@@ -219,7 +235,7 @@ actions = st.sampled_from(sorted(EXPECTED)).map(lambda name: ("action", name))
 
 def _steps(dossier: Dossier, kind: str, it: Any, number: int) -> list[Step]:
     if kind == "payment":
-        return fact.payment_recorded(dossier, it)
+        return fact.payment_recorded(dossier, it, TERMS)
     if kind == "link":
         return fact.link_ready(dossier, it, "https://pay.example", 50_000, NOW)
     if kind == "failed":
@@ -261,10 +277,10 @@ def test_a_payment_told_twice_counts_once(told: list[Payment]) -> None:
     dossier = take(a_dossier(2), command("request_payment"), TERMS).after
     once = twice = dossier
     for payment in told:
-        for step in fact.payment_recorded(once, payment):
+        for step in fact.payment_recorded(once, payment, TERMS):
             once = step.after
         for _ in range(2):
-            for step in fact.payment_recorded(twice, payment):
+            for step in fact.payment_recorded(twice, payment, TERMS):
                 twice = step.after
     assert once == twice
     known = {payment.payment_id: payment for payment in reversed(told)}

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import date
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dossier import cataloguing
-from dossier.catalogue import Agency, ChannelLimit, Procedure, canonical_agency_code, in_force, snapshot
+from dossier.catalogue import Agency, ChannelLimit, Procedure, in_force, snapshot
 from dossier.cataloguing import Catalogue
 from dossier.deadline import Limit
 
@@ -18,21 +19,6 @@ def an_agency(code: str = "H08.15", **changes: object) -> Agency:
 
 def a_procedure(**changes: object) -> Procedure:
     return replace(cataloguing.seeded_procedures()[0], version=1, **changes)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("000.00.15.H08", "H08.15"),
-        ("000.00.00.G17", "G17"),
-        ("000.05.15.H08", "H08.15.05"),
-        ("003.05.15.H08", "H08.15.05.003"),
-        ("H08.15", "H08.15"),
-        ("nonsense", "nonsense"),
-    ],
-)
-def test_former_agency_codes_are_turned_round(old: str, new: str) -> None:
-    assert canonical_agency_code(old) == new
 
 
 def test_agency_is_valid_from_its_first_day_to_its_last() -> None:
@@ -97,3 +83,48 @@ def test_own_change_is_seen_at_once() -> None:
     catalogue.apply(an_agency(valid_to=date(2022, 12, 31)))
     assert catalogue.agency("H08.15", date(2023, 1, 1)) is None
     assert catalogue.name_of_agency("H08.15") == "Sở Tư pháp"
+
+
+TODAY = date(2026, 1, 1)
+ENDED = date(2025, 6, 30)
+
+
+def retired(code: str, successor: str | None) -> Agency:
+    return an_agency(code, valid_to=ENDED, successor=successor)
+
+
+@given(links=st.dictionaries(st.integers(0, 8), st.integers(0, 9), max_size=9))
+def test_whatever_succeeds_whom_the_end_is_valid_or_nobody(links: dict[int, int]) -> None:
+    """Successions in any shape, circles too."""
+    agencies = [retired(f"H08.{it}", f"H08.{links[it]}" if it in links else None) for it in range(9)]
+    known = snapshot(1, [*agencies, an_agency("H08.9")], [])
+    for it in agencies:
+        found = known.agency(it.code, TODAY)
+        assert found is None or found.code == "H08.9"
+        before = known.agency(it.code, ENDED)
+        assert before is not None
+        assert before.code == it.code  # of its own time it is itself
+        assert (it.code in known.predecessors(["H08.9"], TODAY)) == (found is not None)
+        assert known.predecessors(["H08.9"], ENDED) == set()
+
+
+def test_a_province_has_what_its_agencies_succeeded() -> None:
+    known = snapshot(1, [retired("H08.15", "H21.05"), an_agency("H21.05"), retired("H21.01", "H21.05")], [])
+    assert known.predecessors(["H21"], TODAY) == {"H08.15"}
+    assert known.predecessors(["H21.05"], TODAY) == {"H08.15", "H21.01"}
+    assert known.predecessors(["H21.06", "H08"], TODAY) == set()
+
+
+def test_an_agency_that_has_not_begun_has_no_successor_yet() -> None:
+    known = snapshot(1, [an_agency(valid_from=date(2027, 1, 1), successor="H21.05"), an_agency("H21.05")], [])
+    assert known.agency("H08.15", TODAY) is None
+
+
+def test_the_mergers_are_whole() -> None:
+    provinces = {it.code: it for it in cataloguing.merged_provinces()}
+    ended = [it for it in provinces.values() if it.valid_to is not None]
+    assert (len(provinces), len(ended)) == (63, 29)
+    for it in ended:
+        assert it.valid_to == ENDED
+        assert provinces[str(it.successor)].valid_to is None
+    assert provinces["H08"].successor == "H21"

@@ -11,12 +11,15 @@ from dossier.deadline import (
     VIETNAM,
     DeadlineOutOfCalendar,
     Limit,
+    SupplementPolicy,
     Unit,
     WorkingCalendar,
     clock_start,
     due_after_pause,
     due_after_supplement,
     due_at,
+    hours_ahead,
+    used_time,
     working_time_between,
 )
 from dossier.working_calendar import vietnam
@@ -133,6 +136,59 @@ def test_pause_leaves_what_was_left(received: datetime, limit: Limit, worked_hou
     elif limit.unit != "calendar_days":
         left = working_time_between(CALENDAR, paused_at, due)
         assert left == working_time_between(CALENDAR, resumed_at, moved)
+
+
+@given(moments, st.integers(1, 60), units, st.lists(st.integers(1, 300), max_size=8))
+def test_what_is_due_less_what_is_used_is_left(received: datetime, value: int, unit: Unit, hours: list[int]) -> None:
+    """Work and pauses take turns; at any time limit = used outside the pauses + left until due."""
+    start = clock_start(CALENDAR, received)
+    due = due_at(CALENDAR, start, Limit(value, unit))
+    limit, now = working_time_between(CALENDAR, start, due), start
+    pauses: list[tuple[datetime, datetime | None]] = []
+    for worked, paused in zip(hours[::2], hours[1::2], strict=False):
+        began = now + timedelta(hours=worked)
+        now = began + timedelta(hours=paused)
+        if began >= due:
+            break
+        before, due = due, due_after_pause(CALENDAR, due, began, now, unit)
+        assert due >= before
+        pauses.append((began, now))
+        used = used_time(CALENDAR, start, now, pauses)
+        assert used_time(CALENDAR, start, now, [*pauses[:-1], (began, None)]) == used
+        if unit != "calendar_days":
+            assert limit - used == working_time_between(CALENDAR, now, due)
+    assert CALENDAR.is_working_day(due.astimezone(VIETNAM).date())
+
+
+@given(moments, limits, st.integers(0, 500), st.integers(0, 500), st.sampled_from(["extend", "restart"]))
+def test_a_supplement_never_shortens(
+    received: datetime, limit: Limit, worked: int, paused: int, policy: SupplementPolicy
+) -> None:
+    start = clock_start(CALENDAR, received)
+    due, asked = due_at(CALENDAR, start, limit), start + timedelta(hours=worked)
+    answered = asked + timedelta(hours=paused)
+    assert due_after_supplement(CALENDAR, policy, limit, due, asked_at=asked, answered_at=answered) >= due
+
+
+def test_an_extended_time_survives_a_restart() -> None:
+    due = at("2023-06-30T17:00")
+    limit = Limit(5, "working_days")
+    moved = due_after_supplement(
+        CALENDAR, "restart", limit, due, asked_at=at("2023-03-02T10:00"), answered_at=at("2023-03-10T16:00")
+    )
+    assert moved == due
+
+
+def test_nothing_is_used_before_the_clock_starts() -> None:
+    start = at("2023-03-02T07:00")
+    assert used_time(CALENDAR, start, at("2023-03-01T16:00"), []) == timedelta(0)
+    pauses = [(at("2023-03-01T08:00"), at("2023-03-01T10:00"))]
+    assert used_time(CALENDAR, start, at("2023-03-02T09:00"), pauses) == timedelta(hours=2)
+
+
+def test_hours_ahead_are_working_hours() -> None:
+    assert hours_ahead(CALENDAR, at("2023-03-03T16:00"), 8) == at("2023-03-06T16:00")
+    assert hours_ahead(CALENDAR, at("2023-03-04T10:00"), 1) == at("2023-03-06T08:00")
 
 
 def test_restart_counts_the_whole_limit_again() -> None:

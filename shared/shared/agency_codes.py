@@ -1,0 +1,37 @@
+"""The two forms of an agency's code, and the one everything is compared in.
+
+Present form (Decision 20/2020/QĐ-TTg): `H08` the province, `H08.15` a department, further levels after dots. The form
+before (QCVN 102:2016/BTTTT) stood the other way round, padded with zeros: `000.00.15.H08`; it is still spoken.
+"""
+
+import re
+
+OLD_FORM = r"^\d{3}\.\d{2}\.\d{2}\.[A-Z]\d{2}$"
+_OLD = re.compile(OLD_FORM)
+_WIDTHS = (2, 2, 3)  # of the groups after the first, from the province downwards
+
+
+def canonical(code: str) -> str:
+    """The code in its present form: `000.00.15.H08` → `H08.15`; another form stays as it is."""
+    if not _OLD.fullmatch(code):
+        return code
+    parts = code.split(".")[::-1]
+    while len(parts) > 1 and not parts[-1].strip("0"):
+        parts.pop()
+    return ".".join(parts)
+
+
+def forms(code: str) -> list[str]:
+    """All ways to write this code."""
+    plain = canonical(code)
+    return sorted({code, plain, old_form(plain) or plain})
+
+
+def old_form(code: str) -> str | None:
+    """The code in its former form: `H08.15` → `000.00.15.H08`; None where it has none (too deep, other widths)."""
+    top, *groups = code.split(".")
+    if len(groups) > len(_WIDTHS) or any(len(it) != width for it, width in zip(groups, _WIDTHS, strict=False)):
+        return None
+    padded = groups + ["0" * width for width in _WIDTHS[len(groups) :]]
+    turned = ".".join([*padded[::-1], top])
+    return turned if _OLD.fullmatch(turned) and canonical(turned) == code else None
