@@ -21,8 +21,8 @@ Channel = Literal["counter", "online", "post"]
 OnlineLevel = Literal["full", "partial", "information"]
 FeeKind = Literal["fee", "charge"]
 
-AGENCY_CODE = r"^[A-Z]\d{2}(\.\d{1,5}){0,5}$"
-OLD_AGENCY_CODE = r"^\d{3}\.\d{2}\.\d{2}\.[A-Z]\d{2}$"
+AGENCY_CODE = r"^[A-Z][0-9]{2}(\.[0-9]{1,5}){0,5}$"
+OLD_AGENCY_CODE = r"^[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2}$"
 PROCEDURE_CODE = r"^[0-9A-Za-z][0-9A-Za-z.\-]{0,49}$"
 
 _OLD_FORM = re.compile(OLD_AGENCY_CODE)

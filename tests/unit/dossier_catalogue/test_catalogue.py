@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from dossier import cataloguing
 from dossier.catalogue import Agency, ChannelLimit, Procedure, canonical_agency_code, in_force, snapshot
+from dossier.catalogue_api import AgencyCode, AnyAgencyCode
 from dossier.cataloguing import Catalogue
 from dossier.deadline import Limit
 
@@ -33,6 +35,15 @@ def a_procedure(**changes: object) -> Procedure:
 )
 def test_former_agency_codes_are_turned_round(old: str, new: str) -> None:
     assert canonical_agency_code(old) == new
+
+
+@pytest.mark.parametrize("code", ["H\u0660\u0668.15", "H08.\u0967\u096b"])
+def test_codes_have_the_digits_that_the_portal_knows(code: str) -> None:
+    """A pattern's `\\d` takes those of all scripts."""
+    for kind in (AgencyCode, AnyAgencyCode):
+        with pytest.raises(ValidationError):
+            TypeAdapter(kind).validate_python(code)
+    assert TypeAdapter(AgencyCode).validate_python("H08.15") == "H08.15"
 
 
 def test_agency_is_valid_from_its_first_day_to_its_last() -> None:
