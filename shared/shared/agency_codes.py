@@ -6,7 +6,7 @@ before (QCVN 102:2016/BTTTT) stood the other way round, padded with zeros: `000.
 
 import re
 
-OLD_FORM = r"^\d{3}\.\d{2}\.\d{2}\.[A-Z]\d{2}$"
+OLD_FORM = r"^[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2}$"
 _OLD = re.compile(OLD_FORM)
 _WIDTHS = (2, 2, 3)  # of the groups after the first, from the province downwards
 

@@ -28,7 +28,8 @@ _DECLARED: dict[int | str, dict[str, Any]] = {
 Province = Annotated[
     str | None,
     Query(
-        pattern=rf"^[A-Z]\d{{2}}(\.\d{{1,5}}){{0,5}}$|{OLD_FORM}", description="Agency code: it and what is below it"
+        pattern=rf"^[A-Z][0-9]{{2}}(\.[0-9]{{1,5}}){{0,5}}$|{OLD_FORM}",
+        description="Agency code: it and what is below it",
     ),
     AfterValidator(lambda code: None if code is None else canonical(code)),
 ]

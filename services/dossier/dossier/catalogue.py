@@ -21,7 +21,7 @@ Channel = Literal["counter", "online", "post"]
 OnlineLevel = Literal["full", "partial", "information"]
 FeeKind = Literal["fee", "charge"]
 
-AGENCY_CODE = r"^[A-Z]\d{2}(\.\d{1,5}){0,5}$"
+AGENCY_CODE = r"^[A-Z][0-9]{2}(\.[0-9]{1,5}){0,5}$"
 PROCEDURE_CODE = r"^[0-9A-Za-z][0-9A-Za-z.\-]{0,49}$"
 
 

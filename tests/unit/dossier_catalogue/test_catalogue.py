@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import date
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from dossier import cataloguing
 from dossier.catalogue import Agency, ChannelLimit, Procedure, in_force, snapshot
+from dossier.catalogue_api import AgencyCode
 from dossier.cataloguing import Catalogue
 from dossier.deadline import Limit
 
@@ -19,6 +22,14 @@ def an_agency(code: str = "H08.15", **changes: object) -> Agency:
 
 def a_procedure(**changes: object) -> Procedure:
     return replace(cataloguing.seeded_procedures()[0], version=1, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("code", ["H\u0660\u0668.15", "H08.\u0967\u096b"])
+def test_codes_have_the_digits_that_the_portal_knows(code: str) -> None:
+    """A pattern's `\\d` takes those of all scripts."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(AgencyCode).validate_python(code)
+    assert TypeAdapter(AgencyCode).validate_python("H08.15") == "H08.15"
 
 
 def test_agency_is_valid_from_its_first_day_to_its_last() -> None:
