@@ -41,6 +41,9 @@ async def armed(hub: Hub, deaths: Mapping[str, Deaths]) -> AsyncIterator[None]:
         assert not left, f"came not to these within {FIRES_SECONDS:.0f} s of the play's end: {left}"
     except BaseException as fault:
         fault.add_note(f"armed: {deaths}; left: {[(doomed.service, doomed.points) for doomed in all_doomed]}")
+        for doomed in all_doomed:
+            if doomed.points:
+                fault.add_note(f"last words of {doomed.service}:\n{hub.last_words(doomed.service)}")
         raise
     finally:
         for task in meeting:

@@ -101,6 +101,10 @@ class Hub:
         assert found is not None, f"{name} does not run"
         return found
 
+    def last_words(self, name: str, lines: int = 40) -> str:
+        """The end of the program's log: the folder is gone when somebody reads that a test failed."""
+        return "\n".join(self.layout.log(name).read_text(errors="replace").splitlines()[-lines:])
+
     def restarts(self) -> Counter[str]:
         """How often the supervisor has started each program again."""
         programs = json.loads((self.folder / "state.json").read_text())["programs"]
