@@ -112,35 +112,35 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     async def has_read_until(self, moment_ms: int) -> bool:
         """Whether every record published before `moment_ms` (epoch) has been taken in by the group."""
-        if self._consumer is None:
+        consumer = self._consumer
+        if consumer is None:
             return False
         try:
             async with asyncio.timeout(_POSITION_SECONDS):  # a consumer that was stopped would be asked for ever
-                return await self._stands_behind(moment_ms)
+                return await self._stands_behind(consumer, moment_ms)
         except (KafkaError, TimeoutError) as fault:  # what the broker cannot tell now is asked again later
             log.info("reader_position_unknown", topic=self.topic, fault=repr(fault))
             return False
 
-    async def _stands_behind(self, moment_ms: int) -> bool:
+    async def _stands_behind(self, consumer: Any, moment_ms: int) -> bool:
         name = self._kafka.topic(self.topic)
-        partitions = [TopicPartition(name, number) for number in self._consumer.partitions_for_topic(name) or ()]
-        at = await self._consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
-        ends = await self._consumer.end_offsets(partitions)
+        partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
+        at = await consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
+        ends = await consumer.end_offsets(partitions)
         for partition in partitions:
             needed = at[partition].offset if at.get(partition) else ends[partition]
-            read = self._applied.get(partition) or await self._consumer.committed(partition) or 0
+            read = self._applied.get(partition) or await consumer.committed(partition) or 0
             if read < needed:
                 return False
-        return True
+        return bool(partitions)
 
     async def _run(self) -> None:
         while not self.stopped:
-            self._consumer = self._kafka.consumer(self._group)
-            self._consumer.subscribe([self._kafka.topic(self.topic)], listener=self)
-            self._applied.clear()
+            consumer = self._kafka.consumer(self._group)
+            consumer.subscribe([self._kafka.topic(self.topic)], listener=self)
             try:
-                async with running(self._consumer):
-                    await self._read()
+                async with running(consumer):
+                    await self._read_with(consumer)
             except (KafkaError, OSError) as fault:
                 self._unreadable += isinstance(fault, unreadable.FAULTS)
                 log.warning("reader_interrupted", topic=self.topic, fault=repr(fault))
@@ -154,6 +154,15 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 COUNTERS.bugs.labels(f"reader {self.topic}").inc()
                 log.exception("reader_failed", topic=self.topic)
                 await asyncio.sleep(0.5)
+
+    async def _read_with(self, consumer: Any) -> None:
+        """Only one that is started can be asked where it stands, and told how far it has come."""
+        self._consumer = consumer
+        try:
+            await self._read()
+        finally:
+            self._consumer = None
+            self._applied.clear()
 
     async def _read(self) -> None:
         if self._unreadable >= TRIES:
