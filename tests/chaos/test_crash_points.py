@@ -14,8 +14,8 @@ pytestmark = pytest.mark.timeout(240)
 
 # Every crash point of every service that passes it, several services in one play, some of them several times.
 # Service → points, and how often at least each is passed while a province is played and what came before is over:
-# of what died just now one passage is certain, for it is done again. Payment's callbacks come last: the one it dies at may
-# be a repeat that comes when all is over, and nothing need follow it.
+# of what died just now one passage is certain, for it is done again. Payment's callbacks come last: the one it dies at
+# may be a repeat that comes when all is over, and nothing need follow it.
 PLAYS = {
     "one half": {
         "dossier": [("intake.before", 6), ("intake.after_commit", 6), ("reader.after_effect", 2)],
