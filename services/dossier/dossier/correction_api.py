@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Header, Path, Request, Response
 from pydantic import Field, StringConstraints, model_validator
 
-from dossier import correcting, view
+from dossier import answering, correcting, view
 from dossier.answers import CorrectionAnswer, CorrectionsAnswer, DecisionAnswer
 from dossier.bodies import Attachments, Code, Key, LongText, Moment, ResultBody, Text
 from dossier.correction import Correction, Person, Retimed
@@ -25,9 +25,8 @@ from dossier.refusal import (
     StepDoesNotFit,
     TimeGoesBack,
 )
-from shared import exchanges, idempotency, strict_json, web
+from shared import exchanges, strict_json, web
 from shared.auth import Caller
-from shared.db import Transaction
 from shared.errors import NotFound
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.web import Body
@@ -115,13 +114,13 @@ async def ask(
 ) -> Response:
     """Ask for a correction: it is tried out, and changes nothing until another person approves it."""
     _require_desk(caller)
-    repeated = await _repeated(tx, caller, idempotency_key, f"/v1/dossiers/{code}/corrections", body)
+    repeated = await answering.repeated(tx, caller, idempotency_key, f"/v1/dossiers/{code}/corrections", body)
     if repeated is not None:
         return repeated
     wanted = Correction(tuple(Retimed(it.version, it.at) for it in body.times), tuple(_entry(it) for it in body.steps))
     asked = await correcting.ask(tx, code, wanted, _person(caller, body.actor), body.reason, _procedures(request))
     await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [code])
-    return await _answered(tx, caller, idempotency_key, 201, shown(asked))
+    return await answering.answered(tx, caller, idempotency_key, 201, shown(asked))
 
 
 @router.get("/v1/dossiers/{code}/corrections", response_model=CorrectionsAnswer, responses=web.errors(NotFound))
@@ -151,7 +150,7 @@ async def decide(
 ) -> Response:
     """Approve or reject a correction; whoever approves is not who asked. The answer has the dossier as it is then."""
     _require_desk(caller)
-    repeated = await _repeated(tx, caller, idempotency_key, f"/v1/dossiers/{code}/corrections/decision", body)
+    repeated = await answering.repeated(tx, caller, idempotency_key, f"/v1/dossiers/{code}/corrections/decision", body)
     if repeated is not None:
         return repeated
     person = _person(caller, body.actor)
@@ -163,7 +162,7 @@ async def decide(
     else:
         await correcting.reject(tx, code, body.correction_id, person)
         await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [code])
-    return await _answered(tx, caller, idempotency_key, 200, answer)
+    return await answering.answered(tx, caller, idempotency_key, 200, answer)
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,26 +202,6 @@ def _entry(body: StepBody) -> Entry:
         attachments=tuple(it.__dict__ for it in body.attachments),
         legal_exception=body.legal_exception or None, identity_reason=body.identity_reason or None,
     )  # fmt: skip
-
-
-async def _repeated(tx: Transaction, caller: Caller, key: str | None, place: str, body: Body) -> Response | None:
-    """The first answer under this key, if there is one."""
-    if key is None:
-        return None
-    sha = idempotency.digest_of("POST", place, body.model_dump_json().encode())
-    stored = await idempotency.claim(tx, caller.client_id, key, sha)
-    if stored is None:
-        return None
-    return Response(stored.body, stored.status, {idempotency.REPLAYED: "true"}, "application/json")
-
-
-async def _answered(
-    tx: Transaction, caller: Caller, key: str | None, status: int, answer: Mapping[str, Any]
-) -> Response:
-    body = strict_json.dumps(answer)
-    if key is not None:
-        await idempotency.keep(tx, caller.client_id, key, status, body)
-    return Response(body, status, media_type="application/json")
 
 
 def _procedures(request: Request) -> Procedures:

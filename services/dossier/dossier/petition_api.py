@@ -7,7 +7,7 @@ import asyncpg
 from fastapi import Header, Path, Query, Request, Response
 from pydantic import StringConstraints
 
-from dossier import petition, petition_store, petitioning
+from dossier import answering, petition, petition_store, petitioning
 from dossier.bodies import (
     IMPORT_SCOPE,
     ActorBody,
@@ -31,7 +31,7 @@ from dossier.refusal import (
     TimeGoesBack,
     TransitionNotAllowed,
 )  # fmt: skip
-from shared import clock, exchanges, idempotency, strict_json, web
+from shared import clock, exchanges, strict_json, web
 from shared.auth import Caller
 from shared.db import Transaction
 from shared.errors import AgencyNotPermitted, NotFound
@@ -87,7 +87,7 @@ async def file(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """File a petition; the answer says until when each step is due."""
-    repeated = await _repeated(tx, caller, idempotency_key, "/v1/petitions", body)
+    repeated = await answering.repeated(tx, caller, idempotency_key, "/v1/petitions", body)
     if repeated is not None:
         return repeated
     agency_code = _agency(request, caller, body)
@@ -122,7 +122,7 @@ async def step(
 ) -> Response:
     """Refuse, ask for more, answer, publish, rate."""
     path = f"/v1/petitions/{petition_id}/steps"
-    repeated = await _repeated(tx, caller, idempotency_key, path, body)
+    repeated = await answering.repeated(tx, caller, idempotency_key, path, body)
     if repeated is not None:
         return repeated
     asked = Asked(
@@ -247,27 +247,13 @@ def _calendar(request: Request) -> WorkingCalendar:
     return calendar
 
 
-async def _repeated(tx: Transaction, caller: Caller, key: str | None, path: str, body: Body) -> Response | None:
-    """The first answer under this key, if there is one."""
-    if key is None:
-        return None
-    sha = idempotency.digest_of("POST", path, body.model_dump_json().encode())
-    stored = await idempotency.claim(tx, caller.client_id, key, sha)
-    if stored is None:
-        return None
-    return Response(stored.body, stored.status, {idempotency.REPLAYED: "true"}, "application/json")
-
-
 async def _answered(
     request: Request, tx: Transaction, caller: Caller, key: str | None, status: int, it: Petition
 ) -> Response:
     codes = [] if it.dossier_code is None else [it.dossier_code]
     await exchanges.keep(tx, web.exchange_id(request), caller.client_id, codes)
-    body = strict_json.dumps(shown(it, _calendar(request)))
-    if key is not None:
-        await idempotency.keep(tx, caller.client_id, key, status, body)
     headers = {"location": f"/v1/petitions/{it.id}"} if status == 201 else {}
-    return Response(body, status, headers, "application/json")
+    return await answering.answered(tx, caller, key, status, shown(it, _calendar(request)), headers)
 
 
 def _json(value: Any) -> Response:

@@ -18,9 +18,9 @@ difference. Everything is compared in the words of the wire (§1.4): codes as di
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
-KINDS = (
+Kind = Literal[
     "missing_there",
     "missing_here",
     "status_differs",
@@ -29,7 +29,8 @@ KINDS = (
     "payment_differs",
     "progress_differs",
     "record_differs",
-)
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 FIGURES = ("compared", "equal", *KINDS, "on_the_way", "changed_since", "not_asked_for")
 ON_TIME, LATE = "on_time", "late"
 _CODE = re.compile(r"(.+)-\d{6}-\d{4,}")

@@ -5,7 +5,7 @@ import tempfile
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import IO, Annotated, Any, Literal, TypeVar, get_args
+from typing import IO, Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 from fastapi import Header, Query, Request, Response
@@ -19,7 +19,7 @@ from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
 from sync_national import layout_store, reconciliation_store, replaying
 from sync_national.answering import because, once, place_of
-from sync_national.comparison import KINDS
+from sync_national.comparison import Kind
 from sync_national.reconciliation_store import Wish
 from sync_national.replay_api import Replay, rate
 from sync_national.replaying import NotRepairable
@@ -30,16 +30,6 @@ Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
 Key = Annotated[str | None, Header(alias="Idempotency-Key")]
 Reason = Annotated[str, Field(max_length=500)]
-Kind = Literal[
-    "missing_there",
-    "missing_here",
-    "status_differs",
-    "time_differs",
-    "verdict_differs",
-    "payment_differs",
-    "progress_differs",
-    "record_differs",
-]
 MAX_FILE_BYTES = 256 * 1024 * 1024
 _PIECE = 1024 * 1024
 _OLDEST_EXPORT = datetime(2015, 1, 1, tzinfo=UTC)
@@ -351,6 +341,3 @@ def _parsed(kind: type[P], given: Any) -> P:
         return kind.model_validate(given)
     except ValidationError as failure:
         raise problems.invalid(failure) from None
-
-
-assert get_args(Kind) == KINDS
