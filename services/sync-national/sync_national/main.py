@@ -55,6 +55,7 @@ def create_app(
         app.state.courier, app.state.portal = courier, portal
         app.state.streams = Streams(Tail(runtime.system_database, TOPIC, stream_api.told))
         runtime.close_at_end(app.state.streams)
+        app.state.portal_calls_per_minute = settings.portal_calls_per_minute
         app.state.replays_per_second = settings.sync_replays_per_second
         async with runtime.running(app):
             yield

@@ -88,3 +88,11 @@ async def test_a_portal_that_has_too_much_gets_less_at_once_and_more_again(hub: 
     await hub.portal.fault(mode="normal")
     await until_level(client, more)
     await until(are_wide, what="lanes open again")
+
+
+async def test_operators_see_what_the_minute_still_has(hub: Hub) -> None:
+    client = await hub.start(portal_calls_per_minute=600)
+    await until_level(client, await hub.province.file(a_dossier()))
+    left = (await client.get("/v1/sync/status")).json()["destinations"][0]["quota_left"]
+    # Reserved ten at a time; nothing, when the minute turned since.
+    assert left in (590, 600)
