@@ -60,6 +60,7 @@ def create_app(
 
     routers = [
         api.router,
+        api.internal_router,
         replay_api.router,
         reconciliation_api.router,
         layout_api.router,
