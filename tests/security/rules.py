@@ -118,6 +118,14 @@ RULES: Mapping[str, Rule] = {
     "POST /v1/clients/{client_id}/secrets": Rule("client:admin", "client"),
     "POST /v1/clients/{client_id}/approve": Rule("client:admin", "client"),
     "POST /v1/events": Rule("event:push"),
+    "GET /v1/events": Rule("dossier:read"),
+    "GET /v1/events/unsettled": Rule("dossier:read"),
+    "GET /v1/events/vocabularies": Rule("sync:read"),
+    "PUT /v1/events/vocabularies": Rule("sync:operate", probe={}),
+    "POST /v1/events/replays": Rule("sync:operate", probe={}),
+    "GET /v1/events/replays/{replay_id}": Rule("sync:read", "work"),
+    "POST /v1/events/replays/{replay_id}/confirm": Rule("sync:operate", "work"),
+    "POST /v1/events/replays/{replay_id}/cancel": Rule("sync:operate", "work"),
     "GET /v1/exchanges": Rule("audit:read"),
 }
 

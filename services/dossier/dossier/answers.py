@@ -73,7 +73,10 @@ class TransitionAnswer(Answer):
     corrected_by: int | None = None
     """Version of the transition that corrected this one."""
     correction: dict[str, Any] | None = None
-    """Of a `correct`: times before and after, steps that were added, who asked and who approved."""
+    """Of a `correct`: times before and after, steps that were added, who asked and who approved; or which steps of a
+    ministry were put in their order (`settlement`)."""
+    ministry_event: int | None = None
+    """Number of the ministry's event that it came of."""
 
 
 class VerdictAnswer(Answer):

@@ -13,19 +13,23 @@ from dossier import (
     correction_api,
     feed_api,
     intake_api,
+    ministry_api,
     petition_api,
     rating_api,
     stuck_api,
     stuck_store,
     transition_api,
+    vocabulary_api,
     working_calendar,
 )
 from dossier.cataloguing import Catalogue
 from dossier.consumers import Consumers
 from dossier.handling import Procedures
 from dossier.intake import Intake
+from dossier.ministry_replaying import Replayer
 from dossier.numbering import Numbers
 from dossier.settings import Settings
+from dossier.settling import Ministries
 from dossier.singles import Singles
 from dossier.submitting import PersonHash
 from shared import exchanges, service
@@ -46,10 +50,15 @@ ROUTERS = (
     api.router,
     catalogue_api.router,
     feed_api.router,
+    ministry_api.router,
+    vocabulary_api.router,
     api.internal_router,
     catalogue_api.internal_router,
+    ministry_api.internal_router,
     exchanges.router,
 )
+
+_TAKE_UP_SECONDS = 1.0
 
 
 async def _look(database: Database, every_seconds: float) -> int:
@@ -82,11 +91,15 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         app.state.tail = Tail(runtime.system_database, feed_api.TOPIC, feed_api.told)
         runtime.close_at_end(app.state.tail)
         app.state.intake = Intake(database, direct, singles, catalogue, Numbers(database), person_hash)
-        folding = Consumers(procedures)
+        ministries = Ministries(runtime.system_database, procedures)
+        folding = Consumers(procedures, ministries)
         runtime.read(consumers.IDENTITY, folding.identity)
         runtime.read(consumers.PAYMENT, folding.payment)
         runtime.read(consumers.MINISTRY, folding.ministry)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
+        runtime.work("ministries", ministries.step, idle_seconds=_TAKE_UP_SECONDS)
+        replayer = Replayer(runtime.system_database, ministries)
+        runtime.work("ministry replays", replayer.step, idle_seconds=_TAKE_UP_SECONDS)
         every_seconds = settings.stuck_check_seconds
         runtime.work("stuck", lambda: _look(runtime.system_database, every_seconds), idle_seconds=every_seconds / 3)
         singles.start()

@@ -142,6 +142,8 @@ class Step:
     """The time that was promised, and the letter if there is one."""
     correction: dict[str, Any] | None = None
     """Of a `correct`: what was before and what is now, who asked and who approved."""
+    ministry_event: int | None = None
+    """Number of the ministry's event that asked for it."""
 
 
 class Terms(Protocol):

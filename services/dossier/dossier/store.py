@@ -219,6 +219,7 @@ def _transition_detail(step: Step) -> str | None:
         "legal_exception": step.legal_exception,
         "apology": step.apology,
         "correction": step.correction,
+        "ministry_event": step.ministry_event,
     }
     given = {name: value for name, value in members.items() if value}
     return _json(given) if given else None

@@ -5,11 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from gateway import api, api_clients, api_documents, api_oauth, keys, store_clients
+from gateway import api, api_clients, api_documents, api_following, api_oauth, keys, store_clients
 from gateway.admitting import Admission
 from gateway.api_oauth import Desk
 from gateway.documenting import Documents
 from gateway.effects import Effects, EffectsElsewhere, EffectsHere
+from gateway.following import Following
 from gateway.forwarding import Forwarding, Front
 from gateway.keys import Keys
 from gateway.protocol import hardened
@@ -46,6 +47,8 @@ def create_app(settings: Settings) -> Front:
         _refreshing(runtime.system_database, runtime.revocations),
         idle_seconds=settings.revocations_every_seconds,
     )
+    followed = Following(settings.dossier_url, settings.sync_url, runtime.token)
+    runtime.close_at_end(followed)
     _recover(settings, runtime, recorder)
     _seal(settings, runtime, recorder, signer)
 
@@ -58,10 +61,11 @@ def create_app(settings: Settings) -> Front:
             stack.push_async_callback(recorder.stop)
             await stack.enter_async_context(runtime.running(app))
             app.state.desk = Desk(runtime.api_database, signer, runtime.verifier, services, sign_in)
+            app.state.following = followed
             app.state.documents = Documents(upstreams, settings.gateway_url)
             yield
 
-    routers = [api.router, api_clients.router, api_oauth.router, api_documents.router]
+    routers = [api.router, api_following.router, api_clients.router, api_oauth.router, api_documents.router]
     app = service.create("gateway", routers, opening)
     # The framework's own /openapi.json would stand before ours, which is the union of all services.
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "name", "") != "openapi"]

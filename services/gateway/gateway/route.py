@@ -98,6 +98,13 @@ def _dossier() -> list[Route]:
         Route("POST", "/v1/petitions", "dossier", write, concern="answer"),
         Route("GET", "/v1/petitions", "dossier", read),
         Route("GET", "/v1/petitions/counts", "dossier", read),
+        Route("GET", "/v1/events/unsettled", "dossier", read),
+        Route("GET", "/v1/events/vocabularies", "dossier", "sync:read"),
+        Route("PUT", "/v1/events/vocabularies", "dossier", "sync:operate"),
+        Route("POST", "/v1/events/replays", "dossier", "sync:operate"),
+        Route("GET", "/v1/events/replays/{replay_id}", "dossier", "sync:read"),
+        Route("POST", "/v1/events/replays/{replay_id}/confirm", "dossier", "sync:operate"),
+        Route("POST", "/v1/events/replays/{replay_id}/cancel", "dossier", "sync:operate"),
         Route("GET", "/v1/petitions/{petition_id}", "dossier", read, concern="answer"),
         Route("POST", "/v1/petitions/{petition_id}/steps", "dossier", transition, concern="answer"),
     ]
@@ -193,6 +200,7 @@ def _gateway() -> list[Route]:
         Route("PATCH", "/v1/clients/{client_id}", "gateway", admin),
         Route("POST", "/v1/clients/{client_id}/secrets", "gateway", admin),
         Route("POST", "/v1/clients/{client_id}/approve", "gateway", admin),
+        Route("GET", "/v1/events", "gateway", "dossier:read", concern="query"),
         Route("POST", "/v1/events", "gateway", "event:push", concern="events", body_bytes=EVENTS_BYTES),
         Route("GET", "/v1/exchanges", "gateway", "audit:read", concern="query"),
     ]
@@ -210,7 +218,6 @@ ROUTES: tuple[Route, ...] = (
 LATER: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/settlements"),
     ("GET", "/v1/settlements/{id}"),
-    ("GET", "/v1/events"),
     ("GET", "/v1/reports/indicators"),
     ("GET", "/v1/reports/form-ii06a"),
     ("POST", "/dvcqg/dossiers"),

@@ -62,6 +62,7 @@ def create_app(
 
     routers = [
         api.router,
+        api.internal_router,
         replay_api.router,
         reconciliation_api.router,
         layout_api.router,
