@@ -58,7 +58,7 @@ def check(filing: Filing, caller: Caller, catalogue: Catalogue, now: datetime) -
     procedure = catalogue.procedure(filing.procedure_code, day)
     filed_with = catalogue.find_agency(filing.agency_code)
     performers = {agency.code} if filed_with is None else {agency.code, filed_with.code}
-    if procedure is None or not any(map(procedure.is_performed_by, performers)):
+    if procedure is None or not catalogue.is_performed_by(procedure, performers, day):
         raise ProcedureNotValid
     return Draft(filing, procedure, submitted_at, now, (agency.code, day))
 
