@@ -87,7 +87,7 @@ SERVICES = (
         },
         topic="lgsp.ministry",
     ),
-    Service("dossier", 8081, {"HUB_PERSON_HASH_KEY_FILE": "{secrets}/person-hash-key"}, topic="lgsp.dossier"),
+    Service("dossier", 8081, {"HUB_PERSON_KEYS_FILE": "{secrets}/person-hash-key"}, topic="lgsp.dossier"),
     Service(
         "payment",
         8082,
