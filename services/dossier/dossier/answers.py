@@ -155,6 +155,8 @@ class DossierAnswer(Answer):
     abstract: str | None = None
     return_method: str | None = None
     external_reference: str | None = None
+    portal_code: str | None = None
+    """The national portal's own code of a dossier that was filed there."""
     results: list[dict[str, Any]] | None = None
     combined: LinkedAnswer | None = None
     supplement_requests: int | None = None

@@ -4,13 +4,22 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from dossier.catalogue import AGENCY_CODE, PROCEDURE_CODE, Channel
 from dossier.record import STATUS_NAMES, Command
 from shared import agency_codes, clock, problems, strict_json
 from shared.auth import Caller
 from shared.errors import FieldError, InvalidRequest
+from shared.public_url import is_public
 from shared.web import Body
 
 IMPORT_SCOPE = "dossier:import"
@@ -47,6 +56,12 @@ def _day(value: Any) -> Any:
     raise ValueError("must be a date of the form 1990-04-12")
 
 
+def _public(url: str) -> str:
+    if not is_public(url):
+        raise ValueError("must lead to a public host")
+    return url
+
+
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Day = Annotated[date, BeforeValidator(_day)]
 VISIBLE = r"[^\s\x1c-\x1f]"
@@ -59,7 +74,7 @@ PersonalId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 AgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{agency_codes.OLD_FORM}", max_length=35)]
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048), AfterValidator(_public)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 AmountVnd = Annotated[int, Field(strict=True, ge=1, le=MAX_VND)]
 

@@ -123,10 +123,16 @@ async def insert(direct: Direct, agencies: Iterable[str], lines: Sequence[Line])
 
 async def insert_together(tx: Transaction, combined_id: str, lines: Sequence[Line]) -> None:
     """Write linked dossiers in this transaction. Raises asyncpg's UniqueViolationError as `insert` does."""
-    tx.publishes = True
-    await tx.raw.execute(_INSERT_MANY, *([value(line) for line in lines] for _, _, value in _COLUMNS))
+    await insert_all(tx, lines)
     codes = [line.dossier.code for line in lines]
     await tx.raw.execute(_COMBINED, codes, [line.dossier.agency_code for line in lines], combined_id)
+
+
+async def insert_all(tx: Transaction, lines: Sequence[Line]) -> None:
+    """Write them in this transaction, beside what else it writes."""
+    if lines:
+        tx.publishes = True
+        await tx.raw.execute(_INSERT_MANY, *([value(line) for line in lines] for _, _, value in _COLUMNS))
 
 
 async def codes_by_reference(rx: Reading, client_id: str, references: Sequence[str]) -> dict[str, str]:

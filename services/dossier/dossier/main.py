@@ -14,6 +14,7 @@ from dossier import (
     feed_api,
     intake_api,
     petition_api,
+    portal_api,
     rating_api,
     stuck_api,
     stuck_store,
@@ -32,12 +33,14 @@ from shared import exchanges, service
 from shared.auth import JwksSource
 from shared.db import Database
 from shared.direct import Direct
+from shared.partner_key import PORTAL, PartnerKey
 from shared.published import Tail
 from shared.service import Runtime
 
 ROUTERS = (
     intake_api.router,
     combined_api.router,
+    portal_api.router,
     stuck_api.router,
     transition_api.router,
     correction_api.router,
@@ -75,6 +78,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         app.state.catalogue = catalogue
         app.state.procedures = procedures
         app.state.person_hash = person_hash
+        app.state.portal_key = PartnerKey(PORTAL, settings.portal_inbound_secret.get_secret_value())
         api_url = settings.database_api_url.get_secret_value()
         direct = Direct(api_url, size=settings.intake_lanes, wake=database.wake)
         runtime.close_at_end(direct)

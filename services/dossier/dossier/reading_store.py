@@ -7,10 +7,12 @@ from typing import Any
 
 from dossier.store import STATE
 from shared.db import Reading, Transaction
+from shared.partner_key import PORTAL
 
 Row = Mapping[str, Any]
 
-_WHOLE = f"{STATE}, external_reference, abstract, return_method, recorded_at, applicant, form, attachments"
+_WHOLE = f"""{STATE}, external_reference, abstract, return_method, recorded_at, applicant, form, attachments,
+  CASE WHEN client_id = '{PORTAL}' THEN external_reference END AS portal_code"""
 _ONE = f"""
 SELECT {_WHOLE}, (SELECT jsonb_build_object('id', combined_id, 'dossiers', codes) FROM combined c
                   WHERE c.code = dossier.code) AS combined
