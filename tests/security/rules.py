@@ -60,6 +60,8 @@ RULES: Mapping[str, Rule] = {
     "GET /v1/dossiers": Rule("dossier:read"),
     "POST /v1/dossiers/search": Rule("dossier:read"),
     "GET /v1/dossiers/stuck": Rule("dossier:read"),
+    "GET /v1/dossiers/receptions": Rule("dossier:read"),
+    "GET /v1/dossiers/counts": Rule("dossier:read"),
     "GET /v1/dossiers/{code}": Rule("dossier:read", "dossier"),
     "GET /v1/dossiers/{code}/history": Rule("dossier:read", "dossier"),
     "POST /v1/dossiers/{code}/transitions": Rule("dossier:transition", "dossier", body=_ACTION),

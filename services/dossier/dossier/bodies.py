@@ -121,6 +121,8 @@ class Filing(Body):
     attachments: Attachments = Field(default_factory=list)
     return_method: Literal["direct", "post", "electronic"] = "direct"
     external_reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    receiving_agency_code: AgencyCode | None = None
+    """Whose desk took the papers in, if that is not the competent agency's own."""
 
 
 class FilingLine(Filing):
@@ -248,6 +250,7 @@ def command(body: TransitionBody, caller: Caller, now: datetime) -> Command:
         apology=None if body.apology is None else dict(body.apology.__dict__),
         expected_version=body.expected_version,
         may_import=IMPORT_SCOPE in caller.scopes,
+        agencies=caller.agencies,
     )
 
 

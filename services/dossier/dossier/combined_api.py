@@ -52,7 +52,9 @@ async def file_together(
     lines = await intake.drafted(body.dossiers, caller, web.cause(request))
     sha = idempotency.digest_of("POST", "/v1/dossiers/combined", body.model_dump_json().encode())
     try:
-        async with database.transaction(caller.agencies) as tx:
+        # What is taken in for another agency is that one's, too.
+        agencies = (*caller.agencies, *(line.dossier.agency_code for line in lines))
+        async with database.transaction(agencies) as tx:
             if idempotency_key is not None:
                 stored = await idempotency.claim(tx, caller.client_id, idempotency_key, sha)
                 if stored is not None:

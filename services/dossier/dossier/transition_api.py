@@ -19,13 +19,17 @@ from dossier.handling import Procedures, Refused, Wanted
 from dossier.openapi import json_body, ndjson_body
 from dossier.record import STATUS_NAMES, Step
 from dossier.refusal import (
+    ActionNotForAgency,
     ActionNotForRole,
     ChargeOpen,
     ExtensionNotAllowed,
+    HandedOverBefore,
     IdentityPending,
     IdentityReasonRequired,
     LegalExceptionRequired,
+    NotHandedOver,
     NotLate,
+    NotReceivedForAnother,
     PersonalNumberAwaited,
     PersonalNumberNotAwaited,
     TimeGoesBack,
@@ -49,7 +53,11 @@ _LOCKED = asyncpg.exceptions.LockNotAvailableError
 _REFUSALS = web.errors(
     NotFound,
     ActionNotForRole,
+    ActionNotForAgency,
     TransitionNotAllowed,
+    NotReceivedForAnother,
+    HandedOverBefore,
+    NotHandedOver,
     TimeGoesBack,
     IdentityPending,
     IdentityReasonRequired,

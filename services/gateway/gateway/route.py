@@ -88,6 +88,8 @@ def _dossier() -> list[Route]:
         Route("POST", "/v1/dossiers/combined", "dossier", write, concern="items"),
         Route("GET", "/v1/dossiers", "dossier", read, concern="items"),
         Route("POST", "/v1/dossiers/search", "dossier", read, concern="items"),
+        Route("GET", "/v1/dossiers/receptions", "dossier", read),
+        Route("GET", "/v1/dossiers/counts", "dossier", read),
         Route("GET", "/v1/dossiers/stuck", "dossier", read, concern="items"),
         Route("GET", "/v1/dossiers/{code}", "dossier", read, concern="path"),
         Route("GET", "/v1/dossiers/{code}/history", "dossier", read, concern="path"),
