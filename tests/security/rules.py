@@ -59,6 +59,7 @@ RULES: Mapping[str, Rule] = {
     "POST /v1/dossiers/combined": Rule("dossier:write"),
     "GET /v1/dossiers": Rule("dossier:read"),
     "POST /v1/dossiers/search": Rule("dossier:read"),
+    "POST /v1/persons/documents": Rule("dossier:read"),
     "GET /v1/dossiers/stuck": Rule("dossier:read"),
     "GET /v1/dossiers/receptions": Rule("dossier:read"),
     "GET /v1/dossiers/counts": Rule("dossier:read"),

@@ -103,6 +103,10 @@ class Attachment(Body):
     url: Url | None = None
     digitised: Annotated[bool, Field(strict=True)] = False
     reused: Literal["none", "component", "result"] = "none"
+    reused_from: Code | None = None
+    """The earlier dossier whose document this is, found there by `sha256`."""
+    certified: Annotated[bool, Field(strict=True)] = False
+    """An officer has compared it with the original: later dossiers may reuse it."""
 
 
 Attachments = Annotated[list[Attachment], Field(max_length=MAX_ATTACHMENTS)]

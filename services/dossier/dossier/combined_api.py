@@ -11,7 +11,13 @@ from dossier import combining
 from dossier.answers import CombinedAnswer
 from dossier.bodies import Filing, Key
 from dossier.intake import Intake
-from dossier.refusal import ActionNotForRole, AgencyNotValid, ExternalReferenceTaken, ProcedureNotValid
+from dossier.refusal import (
+    ActionNotForRole,
+    AgencyNotValid,
+    ExternalReferenceTaken,
+    ProcedureNotValid,
+    ReusedDocumentNotFound,
+)
 from shared import idempotency, strict_json, web
 from shared.auth import Caller
 from shared.db import Database
@@ -34,7 +40,7 @@ class CombinedBody(Body):
     response_model=CombinedAnswer,
     responses=web.errors(
         ActionNotForRole, AgencyNotPermitted, AgencyNotValid, ProcedureNotValid, ExternalReferenceTaken,
-        IdempotencyKeyReused, RequestInProgress,
+        ReusedDocumentNotFound, IdempotencyKeyReused, RequestInProgress,
     ),
 )  # fmt: skip
 async def file_together(

@@ -135,6 +135,18 @@ class PurposeRequired(BadRequest):
     code, title = "purpose_required", "A search by person needs the header Hub-Purpose"
 
 
+class NoOpenDossier(Forbidden):
+    """A person's documents are shown to who handles an open dossier of that person."""
+
+    code, title = "no_open_dossier", "The caller's agencies handle no open dossier of this person"
+
+
+class ReusedDocumentNotFound(Conflict):
+    """The applicant has no such document in the dossier that is named as its source; `attachment` says which."""
+
+    code, title = "reused_document_not_found", "The applicant has no such document in that dossier"
+
+
 class AliasTaken(Conflict):
     """Every code and alias names one agency."""
 

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from dossier import numbering, view
+from dossier import numbering, reusing, view
 from dossier.bodies import IMPORT_SCOPE, Filing
 from dossier.catalogue import Procedure
 from dossier.cataloguing import Catalogue
@@ -68,6 +68,7 @@ def check(filing: Filing, caller: Caller, catalogue: Catalogue, now: datetime) -
     """Role, agency, procedure, time. Raises the first refusal."""
     if caller.role not in SUBMITTERS:
         raise ActionNotForRole
+    reusing.require_officer([paper.__dict__ for paper in filing.attachments], caller.role)
     submitted_at = _submitted_at(filing, caller, now)
     day = clock.local_date(submitted_at)
     agency = catalogue.agency(filing.agency_code, day)

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import asyncpg
 from fastapi import Header, Path, Request, Response
 
-from dossier import handling, ndjson, view
+from dossier import handling, ndjson, reusing, view
 from dossier.answers import DossierAnswer, LineAnswer
 from dossier.bodies import Key, TransitionBody, TransitionLine, command, parse
 from dossier.handling import Procedures, Refused, Wanted
 from dossier.openapi import json_body, ndjson_body
-from dossier.record import STATUS_NAMES, Step
+from dossier.record import STATUS_NAMES, Dossier, Step
 from dossier.refusal import (
     ActionNotForAgency,
     ActionNotForRole,
@@ -32,6 +32,7 @@ from dossier.refusal import (
     NotReceivedForAnother,
     PersonalNumberAwaited,
     PersonalNumberNotAwaited,
+    ReusedDocumentNotFound,
     TimeGoesBack,
     TransitionNotAllowed,
 )
@@ -67,6 +68,7 @@ _REFUSALS = web.errors(
     NotLate,
     PersonalNumberAwaited,
     PersonalNumberNotAwaited,
+    ReusedDocumentNotFound,
     PreconditionFailed,
     IdempotencyKeyReused,
     RequestInProgress,
@@ -177,9 +179,9 @@ async def _act(
         if it.key in first:
             results.append(_repeated(it, *first[it.key]))
             continue
-        result = handling.step(it.wanted, procedures, dossiers)
-        if isinstance(result, Refused):
-            results.append(result.error)  # and its key stays free for a later line
+        result = await _step(tx, it.wanted, procedures, dossiers)
+        if isinstance(result, HubError):
+            results.append(result)  # and its key stays free for a later line
             continue
         taken.append((it.wanted, result))
         results.append(_Done(told := answer(result)))
@@ -189,6 +191,22 @@ async def _act(
     await handling.save(tx, taken)
     await keep_answers(tx, caller.client_id, kept)
     return results
+
+
+async def _step(
+    tx: Transaction, wanted: Wanted, procedures: Procedures, dossiers: dict[str, Dossier]
+) -> Step | HubError:
+    """One step, or why not. What it attaches is certified by an officer, and what it reuses is there."""
+    papers = wanted.command.attachments
+    if papers and wanted.code in dossiers:
+        try:
+            reusing.require_officer(papers, wanted.command.role)
+            if reusing.names_sources(papers):
+                await reusing.require(tx, wanted.code, papers)
+        except HubError as refusal:
+            return refusal
+    result = handling.step(wanted, procedures, dossiers)
+    return result.error if isinstance(result, Refused) else result
 
 
 def _repeated(it: _Asked, sha: str, answer: str) -> _Done | HubError:

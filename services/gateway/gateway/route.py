@@ -87,6 +87,7 @@ def _dossier() -> list[Route]:
         Route("POST", "/v1/dossiers/batch", "dossier", write, concern="lines", body_bytes=BATCH_BYTES),
         Route("POST", "/v1/dossiers/combined", "dossier", write, concern="items"),
         Route("GET", "/v1/dossiers", "dossier", read, concern="items"),
+        Route("POST", "/v1/persons/documents", "dossier", read, concern="items"),
         Route("POST", "/v1/dossiers/search", "dossier", read, concern="items"),
         Route("GET", "/v1/dossiers/receptions", "dossier", read),
         Route("GET", "/v1/dossiers/counts", "dossier", read),
