@@ -90,7 +90,7 @@ async def _taken(request: Request, message: Message) -> tuple[Mapping[str, str],
         procedures: Procedures = request.app.state.procedures
         async with database.transaction(CALLER.agencies) as tx:
             new = await portal_taking.update(tx, message.updates, codes, procedures, cause)
-        crashpoint("portal_inbound.after_commit")
+        crashpoint("intake.after_commit")
         return codes, new
     return await _filed(request, database, message, codes, cause)
 
@@ -112,7 +112,7 @@ async def _filed(
     async with database.transaction(CALLER.agencies) as tx:
         new = await portal_taking.file(tx, lines, cause.exchange_id)
         codes = await portal_store.codes(tx, [*message.filings])
-    crashpoint("portal_inbound.after_commit")
+    crashpoint("intake.after_commit")
     return codes, new
 
 
