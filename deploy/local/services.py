@@ -93,7 +93,7 @@ SERVICES = (
     Service(
         "dossier",
         8081,
-        {"HUB_PERSON_HASH_KEY_FILE": "{secrets}/person-hash-key", **INBOUND},
+        {"HUB_PERSON_KEYS_FILE": "{secrets}/person-hash-key", **INBOUND},
         topic="lgsp.dossier",
     ),
     Service(

@@ -53,6 +53,7 @@ RULES: Mapping[str, Rule] = {
     "PUT /v1/agencies/{code}": Rule("catalogue:write", "shared"),
     "GET /v1/procedures": Rule("catalogue:read"),
     "GET /v1/procedures/{code}": Rule("catalogue:read", "shared"),
+    "GET /v1/procedures/{code}/versions": Rule("catalogue:read", "shared"),
     "PUT /v1/procedures/{code}": Rule("catalogue:write", "shared"),
     "POST /v1/dossiers": Rule("dossier:write"),
     "POST /v1/dossiers/batch": Rule("dossier:write"),

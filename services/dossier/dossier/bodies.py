@@ -267,7 +267,7 @@ def status_codes(text: str | None) -> list[int] | None:
     wanted = [part.strip() for part in text.split(",")]
     if not all(part in known for part in wanted):
         raise InvalidRequest(errors=[FieldError("query:status", "is not a status")])
-    return [known[part] for part in wanted]
+    return sorted({known[part] for part in wanted})
 
 
 def moment_or_day(name: str, text: str | None, *, end: bool) -> datetime | None:

@@ -18,9 +18,10 @@ from dossier.bodies import Filing, FilingLine, parse
 from dossier.cataloguing import Catalogue
 from dossier.intake_store import Line
 from dossier.numbering import Numbers
+from dossier.person import PersonKeys
 from dossier.refusal import ExternalReferenceTaken
 from dossier.singles import Singles
-from dossier.submitting import Draft, PersonHash, Sender
+from dossier.submitting import Draft, Sender
 from shared import clock, idempotency, strict_json
 from shared.auth import Caller
 from shared.crashpoint import crashpoint
@@ -59,14 +60,14 @@ class Intake:
         singles: Singles,
         catalogue: Catalogue,
         numbers: Numbers,
-        person_hash: PersonHash,
+        person_keys: PersonKeys,
     ) -> None:
         self._database = database
         self._direct = direct
         self._singles = singles
         self._catalogue = catalogue
         self._numbers = numbers
-        self._person_hash = person_hash
+        self._person_keys = person_keys
 
     async def one(self, body: bytes, caller: Caller, key: str | None, cause: Cause) -> Stored:
         """Store one dossier; the answer, or the first answer under the same key (then `Idempotency-Replayed`)."""
@@ -78,7 +79,7 @@ class Intake:
             await self._require_sources(filing)
             number = (await self._numbers.draw({draft.day: 1}))[draft.day][0]
             sender = Sender(caller, cause, key, sha)
-            line = submitting.line(draft, number, sender, self._person_hash, in_batch=False)
+            line = submitting.line(draft, number, sender, self._person_keys, in_batch=False)
             await self._singles.insert(caller.agencies, line)
             crashpoint("intake.after_commit")
         except (HubError, _TAKEN, _LOCKED) as refusal:
@@ -125,7 +126,7 @@ class Intake:
         numbers = await self._numbers.draw(Counter(draft.day for draft in drafts))
         sender = Sender(caller, cause, None, None)
         return [
-            submitting.line(draft, numbers[draft.day].pop(0), sender, self._person_hash, in_batch=False)
+            submitting.line(draft, numbers[draft.day].pop(0), sender, self._person_keys, in_batch=False)
             for draft in drafts
         ]
 
@@ -134,7 +135,7 @@ class Intake:
         papers = [paper.__dict__ for paper in filing.attachments]
         if reusing.names_sources(papers):
             async with self._database.reading() as rx:
-                await reusing.require(rx, self._person_hash.of(filing.applicant.personal_id), papers)
+                await reusing.require(rx, self._person_keys, filing.applicant.personal_id, papers)
 
     async def batch(self, lines: Sequence[bytes], caller: Caller, cause: Cause) -> list[Answer]:
         """One answer per line, in order. Two groups at a time: one is decoded while PostgreSQL stores the other."""
@@ -200,7 +201,7 @@ class Intake:
             assert entry.draft is not None
             sender = Sender(caller, cause, entry.key, entry.sha)
             number = numbers[entry.draft.day].pop(0)
-            lines.append(submitting.line(entry.draft, number, sender, self._person_hash, in_batch=True))
+            lines.append(submitting.line(entry.draft, number, sender, self._person_keys, in_batch=True))
         await self._insert(lines, caller)
         for entry, line in zip(drafted, lines, strict=True):
             entry.answer = {"status": 201, "code": line.dossier.code}

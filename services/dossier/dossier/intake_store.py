@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from dossier.person import Sealed
 from dossier.record import Dossier
 from shared.db import Reading, Transaction
 from shared.direct import Direct
@@ -25,7 +26,8 @@ _COLUMNS: tuple[tuple[str, str, Callable[["Line"], Any]], ...] = (
     ("recorded_at", "timestamptz", lambda it: it.recorded_at),
     ("identity_outcome", "text", lambda it: it.dossier.identity_outcome),
     ("has_digitised", "boolean", lambda it: it.dossier.has_digitised),
-    ("person_hash", "bytea", lambda it: it.person_hash),
+    ("person_hash", "bytea", lambda it: None if it.person is None else it.person.hash),
+    ("person_sealed", "bytea", lambda it: None if it.person is None else it.person.sealed),
     ("applicant", "text", lambda it: it.applicant),
     ("abstract", "text", lambda it: it.abstract),
     ("form", "text", lambda it: it.form),
@@ -44,7 +46,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[["Line"], Any]], ...] = (
 _INTO = {
     "dossier": """code agency_code procedure_code procedure_version channel client_id external_reference status=1
         version=1 transition_version=1 last_at=submitted_at submitted_at recorded_at identity_outcome has_digitised
-        person_hash applicant=applicant::jsonb abstract form=form::jsonb attachments=attachments::jsonb
+        person_hash person_sealed applicant=applicant::jsonb abstract form=form::jsonb attachments=attachments::jsonb
         return_method receiver_code""",
     "transition": """code version=1 agency_code action='submit' to_status=1 at=submitted_at recorded_at client_id
         exchange_id receiver_code""",
@@ -99,7 +101,7 @@ class Line(NamedTuple):
     exchange_id: str | None
     external_reference: str | None
     recorded_at: datetime
-    person_hash: bytes | None
+    person: Sealed | None
     applicant: str
     abstract: str
     form: str

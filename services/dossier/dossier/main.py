@@ -28,9 +28,10 @@ from dossier.consumers import Consumers
 from dossier.handling import Procedures
 from dossier.intake import Intake
 from dossier.numbering import Numbers
+from dossier.person import PersonKeys
+from dossier.rekeying import Rekeying
 from dossier.settings import Settings
 from dossier.singles import Singles
-from dossier.submitting import PersonHash
 from shared import exchanges, service
 from shared.auth import JwksSource
 from shared.db import Database
@@ -78,10 +79,14 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         runtime.verifier.widen = catalogue.widened
         app.state.calendar = working_calendar.vietnam()
         procedures = Procedures(catalogue, app.state.calendar)
-        person_hash = PersonHash.from_file(settings.person_hash_key_file)
-        app.state.catalogue = catalogue
-        app.state.procedures = procedures
-        app.state.person_hash = person_hash
+        person_keys = PersonKeys.from_file(settings.person_keys_file)
+        rekeying = Rekeying(
+            runtime.system_database, person_keys, settings.person_keys_file, settings.person_key_rest_seconds
+        )
+        await rekeying.refresh()
+        runtime.checks["person keys"] = rekeying.check
+        app.state.catalogue, app.state.procedures = catalogue, procedures
+        app.state.person_keys = person_keys
         app.state.portal_key = PartnerKey(PORTAL, settings.portal_inbound_secret.get_secret_value())
         api_url = settings.database_api_url.get_secret_value()
         direct = Direct(api_url, size=settings.intake_lanes, wake=database.wake)
@@ -89,12 +94,14 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         singles = Singles(direct)
         app.state.tail = Tail(runtime.system_database, feed_api.TOPIC, feed_api.told)
         runtime.close_at_end(app.state.tail)
-        app.state.intake = Intake(database, direct, singles, catalogue, Numbers(database), person_hash)
+        app.state.intake = Intake(database, direct, singles, catalogue, Numbers(database), person_keys)
         folding = Consumers(procedures)
         runtime.read(consumers.IDENTITY, folding.identity)
         runtime.read(consumers.PAYMENT, folding.payment)
         runtime.read(consumers.MINISTRY, folding.ministry)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
+        runtime.work("person keys", rekeying.refresh, idle_seconds=settings.person_keys_check_seconds)
+        runtime.work("rekeying", rekeying.step, idle_seconds=settings.person_keys_check_seconds)
         every_seconds = settings.stuck_check_seconds
         runtime.work("stuck", lambda: _look(runtime.system_database, every_seconds), idle_seconds=every_seconds / 3)
         singles.start()

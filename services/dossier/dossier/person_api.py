@@ -12,8 +12,8 @@ from pydantic import Field, StringConstraints
 
 from dossier import reuse_store
 from dossier.bodies import PersonalId
+from dossier.person import PersonKeys
 from dossier.refusal import NoOpenDossier, PurposeRequired
-from dossier.submitting import PersonHash
 from shared import strict_json, web
 from shared.auth import Caller
 from shared.db import Database
@@ -76,9 +76,8 @@ async def person_documents(
     """Documents of a person in dossiers of all agencies, for an agency that handles an open dossier of this person."""
     if not purpose or not purpose.strip():
         raise PurposeRequired
-    person_hash: PersonHash = request.app.state.person_hash
-    found = person_hash.of(body.personal_id)
-    hashes = [] if found is None else [found]
+    keys: PersonKeys = request.app.state.person_keys
+    hashes = keys.hashes(body.personal_id)
     place = web.decode_cursor(body.cursor, 1) or [0]
     if not isinstance(place[0], int) or not 0 <= place[0] < 2**31:
         raise InvalidRequest("The cursor is not one of ours")

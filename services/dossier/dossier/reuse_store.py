@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dossier.reading_store import OPEN_STATUSES
+from dossier.list_store import OPEN
 from shared.db import Reading
 
 Row = Mapping[str, Any]
 
 _HANDLED = f"""
-SELECT code FROM dossier WHERE person_hash = ANY($1::bytea[]) AND status IN {OPEN_STATUSES} ORDER BY code DESC LIMIT 1
+SELECT code FROM dossier WHERE person_hash = ANY($1::bytea[]) AND status IN {OPEN} ORDER BY code DESC LIMIT 1
 """  # noqa: S608 - fixed texts
 # The conditions are those of `person_document` (migration 0013). What stands in several dossiers is shown once.
 _DOCUMENTS = """
@@ -32,8 +32,8 @@ newest AS (
   ORDER BY lower(r->>'sha256'), at DESC, code)
 SELECT * FROM newest ORDER BY at DESC, sha256 OFFSET $2 LIMIT $3
 """
-_HELD = "SELECT person_document($1, $2, $3)"
-_HELD_BY_APPLICANT = "SELECT person_document(person_hash, $2, $3) FROM dossier WHERE code = $1"
+_HELD = "SELECT person_document($1::bytea[], $2, $3)"
+_APPLICANT = "SELECT code, applicant, person_sealed FROM dossier WHERE code = $1"
 
 
 async def handled(rx: Reading, hashes: Sequence[bytes]) -> str | None:
@@ -48,8 +48,13 @@ async def documents(rx: Reading, hashes: Sequence[bytes], place: int, limit: int
     return rows
 
 
-async def held(rx: Reading, person: bytes | str, source: str, digest: str) -> str | None:
-    """What a person (a hash, or the code of a dossier of theirs) has in dossier `source`: `result` or `component`."""
-    sql = _HELD if isinstance(person, bytes) else _HELD_BY_APPLICANT
-    kind: str | None = await rx.raw.fetchval(sql, person, source, digest)
+async def held(rx: Reading, hashes: Sequence[bytes], source: str, digest: str) -> str | None:
+    """What the person of these hashes has in dossier `source`: `result` or `component`."""
+    kind: str | None = await rx.raw.fetchval(_HELD, list(hashes), source, digest)
     return kind
+
+
+async def applicant(rx: Reading, code: str) -> Row | None:
+    """Whose dossier this is, the number sealed."""
+    row: Row | None = await rx.raw.fetchrow(_APPLICANT, code)
+    return row

@@ -82,6 +82,7 @@ def _dossier() -> list[Route]:
         Route("PUT", "/v1/agencies/{code}", "dossier", "catalogue:write"),
         Route("GET", "/v1/procedures", "dossier", "catalogue:read"),
         Route("GET", "/v1/procedures/{code}", "dossier", "catalogue:read"),
+        Route("GET", "/v1/procedures/{code}/versions", "dossier", "catalogue:read"),
         Route("PUT", "/v1/procedures/{code}", "dossier", "catalogue:write"),
         Route("POST", "/v1/dossiers", "dossier", write, concern="answer"),
         Route("POST", "/v1/dossiers/batch", "dossier", write, concern="lines", body_bytes=BATCH_BYTES),

@@ -9,7 +9,7 @@ depends_on = None
 
 # Runs as the owner, so that an agency may name another one's dossier as the source; it learns yes or no.
 _HELD = """
-CREATE FUNCTION person_document(person bytea, source text, digest text) RETURNS text
+CREATE FUNCTION person_document(hashes bytea[], source text, digest text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT CASE
     WHEN EXISTS (SELECT FROM jsonb_array_elements(d.detail->'results') r
@@ -18,7 +18,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
                  SELECT FROM jsonb_array_elements(d.attachments) a
                  WHERE lower(a->>'sha256') = lower(digest) AND a->>'url' IS NOT NULL
                    AND (a->>'certified')::boolean) THEN 'component' END
-  FROM dossier d WHERE d.code = source AND d.person_hash = person
+  FROM dossier d WHERE d.code = source AND d.person_hash = ANY(hashes)
 $$
 """
 
