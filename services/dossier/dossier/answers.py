@@ -155,9 +155,14 @@ class DossierAnswer(Answer):
     digitised: bool
     electronic_result: bool
     version: int
+    receiving_agency_code: str | None = None
+    """The agency whose desk took the papers in for `agency_code`, which is the competent one."""
+    handed_over_at: datetime | None = None
     abstract: str | None = None
     return_method: str | None = None
     external_reference: str | None = None
+    portal_code: str | None = None
+    """The national portal's own code of a dossier that was filed there."""
     results: list[dict[str, Any]] | None = None
     combined: LinkedAnswer | None = None
     supplement_requests: int | None = None

@@ -19,12 +19,14 @@ from typing import Any, Literal
 
 from dossier.store import STATE
 from shared.db import Reading
+from shared.partner_key import PORTAL
 
 Row = Mapping[str, Any]
 Order = Literal["code", "received_at", "due_at"]
 
 OPEN = "(1, 2, 4, 5, 6, 8)"
-PUBLIC = f"{STATE}, external_reference, abstract, return_method, recorded_at"
+PUBLIC = f"""{STATE}, external_reference, abstract, return_method, recorded_at,
+  CASE WHEN client_id = '{PORTAL}' THEN external_reference END AS portal_code"""
 WHOLE = f"{PUBLIC}, person_sealed, applicant, form, attachments"
 _CAN_BE_LATE = f"due_at IS NOT NULL AND status IN {OPEN}"
 _MOST_ARMS = 20

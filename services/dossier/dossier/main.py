@@ -14,8 +14,11 @@ from dossier import (
     feed_api,
     intake_api,
     ministry_api,
+    person_api,
     petition_api,
+    portal_api,
     rating_api,
+    reception_api,
     stuck_api,
     stuck_store,
     transition_api,
@@ -37,12 +40,16 @@ from shared import exchanges, service
 from shared.auth import JwksSource
 from shared.db import Database
 from shared.direct import Direct
+from shared.partner_key import PORTAL, PartnerKey
 from shared.published import Tail
 from shared.service import Runtime
 
 ROUTERS = (
     intake_api.router,
     combined_api.router,
+    portal_api.router,
+    reception_api.router,
+    person_api.router,
     stuck_api.router,
     transition_api.router,
     correction_api.router,
@@ -99,9 +106,9 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         )
         await rekeying.refresh()
         runtime.checks["person keys"] = rekeying.check
-        app.state.catalogue = catalogue
-        app.state.procedures = procedures
+        app.state.catalogue, app.state.procedures = catalogue, procedures
         app.state.person_keys = person_keys
+        app.state.portal_key = PartnerKey(PORTAL, settings.portal_inbound_secret.get_secret_value())
         api_url = settings.database_api_url.get_secret_value()
         direct = Direct(api_url, size=settings.intake_lanes, wake=database.wake)
         runtime.close_at_end(direct)

@@ -19,7 +19,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,6 +41,10 @@ _MAX_WORDS = 500
 _NO_ANSWER = "Cổng không trả lời"
 _NO_CALLS_LEFT = "Đã dùng hết số lần gọi cổng của phút này"
 _LOGIN_PAUSE_SECONDS = 5  # a wrong password is not tried thousands of times
+
+
+Names = Mapping[str, str]
+"""Our codes of the dossiers in a call, by the `MaHoSo` the portal has for them."""
 
 
 class LoginRefused(UpstreamUnavailable):
@@ -128,11 +132,11 @@ class Portal:
         """Whether a call now would only be refused here."""
         return self._peer.breaker.state == "open" or time.monotonic() < self._turned_away_until
 
-    async def push(self, records: Sequence[Any], codes: Collection[str], *, updating: bool) -> tuple[Answer, Exchange]:
+    async def push(self, records: Sequence[Any], codes: Names, *, updating: bool) -> tuple[Answer, Exchange]:
         """DongBoHoSoMC. `records` are JSON values or ready fragments, one per code."""
         return await self._push("DongBoHoSoMC", records, codes, updating=updating)
 
-    async def push_progress(self, rows: Sequence[Any], codes: Collection[str]) -> tuple[Answer, Exchange]:
+    async def push_progress(self, rows: Sequence[Any], codes: Names) -> tuple[Answer, Exchange]:
         """CapNhatTienDoHoSoMC. Rows of several dossiers go together."""
         return await self._push("CapNhatTienDoHoSoMC", rows, codes, updating=True)
 
@@ -151,7 +155,7 @@ class Portal:
         return Found(rows[0] if rows else None), exchange
 
     async def _push(
-        self, service: str, data: Sequence[Any], codes: Collection[str], *, updating: bool
+        self, service: str, data: Sequence[Any], codes: Names, *, updating: bool
     ) -> tuple[Answer, Exchange]:
         at, started = clock.now(), time.monotonic()
         body = {"service": service, "isUpdating": "True" if updating else "False", "data": data}
@@ -266,9 +270,9 @@ def _check(answer: http.Answer) -> None:
         raise UpstreamInvalid(internal="the answer is no object", outcome_unknown=True)
 
 
-def _judge(reply: _Reply, codes: Collection[str]) -> Answer:
+def _judge(reply: _Reply, codes: Names) -> Answer:
     words = vietnamese.normal(reply.words).lower()
-    named = next((code for code in _CODE.findall(reply.words) if code in codes), None)
+    named = next((codes[code] for code in _CODE.findall(reply.words) if code in codes), None)
     if "đã tồn tại" in words and reply.code in _EXISTS_CODES:
         return Answer("exists", reply.words, named)
     if reply.code == 0:
@@ -281,7 +285,7 @@ def _judge(reply: _Reply, codes: Collection[str]) -> Answer:
     return Answer("refused", reply.words or f"error_code {reply.code}", named)
 
 
-def _each(reply: _Reply, codes: Collection[str]) -> dict[str, Answer]:
+def _each(reply: _Reply, codes: Names) -> dict[str, Answer]:
     """Answers of the records that a portal lists one by one (those not listed were accepted)."""
     each: dict[str, Answer] = {}
     for row in reply.result:
@@ -290,7 +294,7 @@ def _each(reply: _Reply, codes: Collection[str]) -> dict[str, Answer]:
         code = _number(row.get("error_code"))
         one = _judge(_Reply(reply.status, code, _words(row), ()), codes)
         if one.kind != "accepted":
-            each[row["MaHoSo"]] = one
+            each[codes[row["MaHoSo"]]] = one
     return each
 
 

@@ -7,7 +7,7 @@
 from alembic import op
 
 revision = "0015_lists"
-down_revision = "0010_petition"
+down_revision = "0013_reuse"
 branch_labels = None
 depends_on = None
 
