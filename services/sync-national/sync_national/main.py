@@ -12,9 +12,19 @@ from shared.errors import UpstreamUnavailable
 from shared.http import Breaker, Peer
 from shared.published import Tail
 from shared.service import Runtime, create
-from sync_national import api, hold_api, incident_api, layout_api, reconciliation_api, replay_api, stream_api
+from sync_national import (
+    api,
+    hold_api,
+    incident_api,
+    layout_api,
+    portal_profile,
+    reconciliation_api,
+    replay_api,
+    stream_api,
+)
 from sync_national.change import Gathering, Limits
 from sync_national.consumers import follow_dossiers
+from sync_national.middleware import Middleware
 from sync_national.portal import Account, Portal
 from sync_national.reconciling import Reconciler
 from sync_national.replaying import Replayer
@@ -107,7 +117,9 @@ def _portal(settings: Settings, runtime: Runtime) -> Portal:
         settings.portal_agency_code,
         settings.portal_destination_code,
     )
-    return Portal(peer, account, deadline_seconds=settings.portal_timeout_seconds)
+    profile = portal_profile.named(settings.portal_profile)
+    speaks = Portal if profile.session else Middleware
+    return speaks(peer, account, deadline_seconds=settings.portal_timeout_seconds, profile=profile)
 
 
 def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization: Authorization | None) -> Courier:

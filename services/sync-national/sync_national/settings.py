@@ -17,6 +17,7 @@ class Settings(ServiceSettings):
     portal_password: SecretStr
     portal_agency_code: str
     portal_destination_code: str = "dvcqg"
+    portal_profile: str = Field(default="national-adapter@2", pattern=r"^[a-z0-9-]+@[0-9]+$")
     portal_timeout_seconds: float = Field(default=60.0, gt=0)
     portal_settle_seconds: float = Field(default=300.0, ge=0)
     portal_max_answer_bytes: int = Field(default=4_194_304, gt=0)
