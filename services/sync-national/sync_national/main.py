@@ -170,7 +170,6 @@ def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization
             batch_size=settings.sync_batch_size,
             lease_seconds=settings.sync_lease_seconds,
             look_ups_at_once=_LOOK_UPS_AT_ONCE,
-            attempts_kept=settings.sync_attempts_kept,
         ),
         equal_rows=settings.portal_progress,
     )
