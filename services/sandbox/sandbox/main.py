@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from sandbox import api
+from sandbox import api, portal_middleware
 from sandbox.api import NationalSystems
 from sandbox.faults import Behaviour, PaymentSwitches, PopulationSwitches, PortalSwitches
 from sandbox.payment_platform import PaymentPlatform
@@ -54,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     for system in (systems.portal, systems.payment, systems.population):
         # Plain Starlette routes in front: the wires are not part of the OpenAPI document, and they are hot.
         app.router.routes[:0] = system.routes()
+    app.router.routes[:0] = portal_middleware.routes(systems.portal)
     return app
 
 

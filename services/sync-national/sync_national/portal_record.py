@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from shared.clock import to_wire
+from sync_national.portal_profile import NATIONAL, Profile
 
 Item = Mapping[str, Any]
 """One dossier as `/internal/dossiers/read` gives it, view `sync`."""
@@ -65,12 +66,12 @@ class Prepared(NamedTuple):
         return str(self.record["MaHoSo"])
 
 
-def prepare(item: Item) -> Prepared:
-    """Map one dossier. Raises `MappingFailed`."""
+def prepare(item: Item, profile: Profile = NATIONAL) -> Prepared:
+    """Map one dossier, as the destination wants it. Raises `MappingFailed`."""
     try:
-        sent = record(item)
+        sent = profile.shaped(record(item))
         text = orjson.dumps(sent)
-        rows = progress_rows(item)
+        rows = [profile.shaped(row) for row in progress_rows(item)]
         return Prepared(item["code"], item["agency_code"], item["version"], sent, text, digest(text), rows)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
         raise MappingFailed(f"{type(fault).__name__}: {fault}") from fault

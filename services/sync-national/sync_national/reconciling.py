@@ -227,7 +227,7 @@ class Reconciler:
         if found.trouble is not None:
             raise UpstreamUnavailable(internal=found.trouble.reason)
         try:
-            prepared = portal_record.prepare(item)
+            prepared = portal_record.prepare(item, self._portal.profile)
         except MappingFailed:
             # We cannot say it in the portal's words, so the portal cannot have it right.
             mute = Ours(code, str(item["agency_code"]), str(item["status_code"]), "", "", None, 0, "")

@@ -7,7 +7,7 @@ accepted exactly this record) and by number (only the progress rows not yet ackn
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -152,7 +152,7 @@ class Round:
         try:
             if item is None:
                 raise MappingFailed(_NOT_THERE.reason)
-            prepared = portal_record.prepare(item)
+            prepared = portal_record.prepare(item, self._portal.profile)
         except MappingFailed as fault:
             count = standing.desired_progress
             version = standing.desired_version
@@ -248,6 +248,13 @@ class Round:
                 for passage in sent if len(sent) == 1 else [p for p in sent if p.prepared.code == answer.named]:
                     passage.found_absent = True
                 answer = Answer("refused", answer.words, answer.named)
+            elif answer.kind == "each":
+                for passage in sent:
+                    passage.found_absent |= _is_missing(answer, passage)
+                refused = {
+                    code: replace(it, kind="refused") for code, it in answer.each.items() if it.kind == "missing"
+                }
+                answer = replace(answer, each={**answer.each, **refused})
             batch.answered(call, answer)
         for code, result in batch.results.items():
             passage = self._passages[code]
@@ -271,7 +278,8 @@ class Round:
     def _note(self, sent: Iterable[Passage], answer: Answer, exchange: Exchange) -> None:
         """Only the dossier that the portal names sees its words: they may belong to another agency."""
         for passage in sent:
-            passage.left_open |= answer.trouble is not None and answer.trouble.kind == "lost"
+            trouble = answer.each.get(passage.prepared.code, answer).trouble
+            passage.left_open |= trouble is not None and trouble.kind == "lost"
             about_it = answer.kind in {"accepted", "trouble"} or answer.named in {None, passage.prepared.code}
             passage.exchanges.append((exchange, about_it))
 
@@ -287,6 +295,11 @@ class Round:
 
 def _names(sent: Iterable[Passage]) -> dict[str, str]:
     return {passage.prepared.portal_code: passage.prepared.code for passage in sent}
+
+
+def _is_missing(answer: Answer, passage: Passage) -> bool:
+    one = answer.each.get(passage.prepared.code)
+    return one is not None and one.kind == "missing"
 
 
 def _shown(exchange: Exchange, *, about_it: bool) -> dict[str, Any]:
