@@ -39,6 +39,7 @@ Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
 Reader = Annotated[Caller, web.requires("dossier:read")]
 Include = Annotated[Literal["history"] | None, Query()]
 Cursor = Annotated[str | None, Query(max_length=500)]
+_COUNTED = 10_000
 Short = Annotated[str | None, Query(max_length=255)]
 
 
@@ -85,11 +86,15 @@ async def list_dossiers(
     filters: Annotated[Filters, Depends(_filters)],
     purpose: Purpose = None,
     include: Include = None,
+    counted: bool = False,
     cursor: Cursor = None,
     limit: web.PageSize = 100,
 ) -> Response:
-    """Dossiers in order of their codes."""
-    return await _page(rx, caller, filters, cursor, limit, personal=bool(purpose), with_history=include is not None)
+    """Dossiers in order of their codes; with `counted` also how many there are (10,001: more than 10,000)."""
+    count = await reading_store.count(rx, filters, caller.agencies, _COUNTED + 1) if counted else None
+    return await _page(
+        rx, caller, filters, cursor, limit, personal=bool(purpose), with_history=include is not None, count=count
+    )
 
 
 @router.post("/v1/dossiers/search", response_model=DossierPage, responses=web.errors(PurposeRequired))
@@ -123,6 +128,7 @@ async def read(
     found = record_view.item(row, now, personal=bool(purpose))
     found["combined"] = row["combined"]
     found["clock"] = record_view.clock(row, _procedures(request), now)
+    found["next_actions"] = record_view.next_actions(row, now)
     if include is not None:
         found["history"] = record_view.history(await reading_store.history(rx, [code]))
     return _json(found)
@@ -202,6 +208,7 @@ async def _page(
     *,
     personal: bool,
     with_history: bool,
+    count: int | None = None,
 ) -> Response:
     place = web.decode_cursor(cursor, 1)
     after = "" if place is None else place[0]
@@ -216,7 +223,8 @@ async def _page(
         for it in items:
             it["history"] = record_view.history(by_code.get(it["code"], []))
     following = web.encode_cursor(items[-1]["code"]) if len(rows) > limit else None
-    return _json({"items": items, "next_cursor": following})
+    counted = {} if count is None else {"count": count}
+    return _json({"items": items, "next_cursor": following, **counted})
 
 
 def _catalogue(request: Request) -> Catalogue:

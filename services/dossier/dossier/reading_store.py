@@ -68,7 +68,14 @@ async def many(rx: Reading, codes: Sequence[str]) -> list[Row]:
     return rows
 
 
-async def page(rx: Reading, filters: Filters, agencies: Sequence[str], after: str, limit: int) -> list[Row]:
+async def count(rx: Reading, filters: Filters, agencies: Sequence[str], most: int) -> int:
+    """How many dossiers fit, counted to `most`."""
+    return len(await page(rx, filters, agencies, "", most, columns="code"))
+
+
+async def page(
+    rx: Reading, filters: Filters, agencies: Sequence[str], after: str, limit: int, *, columns: str = _WHOLE
+) -> list[Row]:
     """Whole rows after `after` in code order.
 
     Codes begin with their agency's code, so an agency with all below it is one range of the primary key: from
@@ -105,7 +112,7 @@ async def page(rx: Reading, filters: Filters, agencies: Sequence[str], after: st
     if filters.late_until is not None:
         # Few are due in a window, and the order of the codes would read them all (see `BY_KEYS`).
         await rx.raw.execute("SET LOCAL enable_sort = on")
-    sql = f"SELECT {_WHOLE} FROM dossier WHERE {' AND '.join(conditions)}"  # noqa: S608 - fixed texts, $n values
+    sql = f"SELECT {columns} FROM dossier WHERE {' AND '.join(conditions)}"  # noqa: S608 - fixed texts, $n values
     rows: list[Row] = await rx.raw.fetch(sql, *values)
     return rows
 

@@ -130,6 +130,7 @@ def _sync() -> list[Route]:
         Route("GET", "/v1/sync/dossiers/{code}", "sync-national", "sync:read", concern="path"),
         Route("POST", "/v1/sync/dossiers/{code}/retry", "sync-national", "sync:operate", concern="path"),
         Route("POST", "/v1/sync/retries", "sync-national", "sync:operate"),
+        Route("GET", "/v1/sync/retries", "sync-national", "sync:read"),
         Route("GET", "/v1/sync/retries/{replay_id}", "sync-national", "sync:read"),
         Route("POST", "/v1/sync/retries/{replay_id}/confirm", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/retries/{replay_id}/cancel", "sync-national", "sync:operate"),
