@@ -6,9 +6,20 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from console import api, consumers, pages, reconciliation_pages, session_pages
+from console import (
+    api,
+    attention_pages,
+    consumers,
+    hold_pages,
+    incident_pages,
+    pages,
+    reconciliation_pages,
+    replay_pages,
+    session_pages,
+)
 from console.agencies import AgencyNames
 from console.cookie import Cookies
+from console.form import Forms
 from console.hub import Hub
 from console.lag import Lag
 from console.rendering import STATIC
@@ -44,14 +55,23 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         app.state.lag = lag
         gateway = Peer("gateway", settings.gateway_url, deadline_seconds=10.0, concurrency=32)
         cookies = Cookies(settings.session_key_file)
-        app.state.hub = Hub(gateway)
+        app.state.hub, app.state.forms = Hub(gateway), Forms(cookies)
         app.state.signing_in = SigningIn(gateway, cookies, settings.public_url, settings.console_client_id)
         app.state.is_secure = settings.public_url.startswith("https:")
         runtime.close_at_end(dossier, gateway, lag)
         async with runtime.running(app):
             yield
 
-    routers = [api.router, session_pages.router, reconciliation_pages.router, pages.router]
+    routers = [
+        api.router,
+        session_pages.router,
+        incident_pages.router,
+        hold_pages.router,
+        replay_pages.router,
+        reconciliation_pages.router,
+        attention_pages.router,
+        pages.router,
+    ]
     app = create("LGSP Hub: console", routers, opening)
     app.mount("/console/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(pages.lost)

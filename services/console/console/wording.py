@@ -49,6 +49,10 @@ ACTIONS = {
     "finish": "Xử lý xong",
     "return_result": "Trả kết quả",
     "attach_result": "Bổ sung kết quả",
+    "apologise": "Xin lỗi và hẹn lại ngày trả",
+    "await_personal_number": "Chờ cấp số định danh",
+    "record_personal_number": "Ghi nhận số định danh",
+    "correct": "Đính chính",
 }
 SYNC_STATES = {
     "synced": "Đã đồng bộ",

@@ -159,7 +159,10 @@ def _console() -> list[Route]:
         for method in ("GET", "POST")
         for template in ("/console", f"/console/{PREFIX}")
     ]
+    # A form brings a portal's export with a few fields around it.
+    form_bytes = EXPORT_BYTES + 64 * KIBIBYTE
     return [
+        Route("POST", "/console/reconciliations/file", "console", access="own", body_bytes=form_bytes),
         Route("GET", "/v1/reports/agencies", "console", "report:read"),
         Route("GET", "/v1/reports/fees", "console", "report:read"),
         Route("GET", f"/console/static/{PREFIX}", "console", access="none", is_recorded=False),
