@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from console.cookie import Cookies
@@ -79,14 +79,21 @@ class Form:
         return (at if at.tzinfo else at.replace(tzinfo=VIETNAM)).isoformat()
 
 
-async def posted(request: Request, operator: Annotated[Operator, Depends(signed_in)]) -> Form:
-    """The form of this request. Raises `FormNotOurs`, `BadRequest`."""
+async def posted(request: Request, operator: Annotated[Operator, Depends(signed_in)]) -> AsyncIterator[Form]:
+    """The form of this request; its file is gone when the page has been made. Raises `FormNotOurs`, `BadRequest`."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise FormNotOurs
     try:
         content = await request.form(max_files=1, max_fields=_MOST_FIELDS)
     except HTTPException as fault:
         raise BadRequest(internal=str(fault.detail)) from fault
+    try:
+        yield _read(request, operator, content)
+    finally:
+        await content.close()
+
+
+def _read(request: Request, operator: Operator, content: FormData) -> Form:
     many: dict[str, list[str]] = {}
     file = None
     for name, value in content.multi_items():

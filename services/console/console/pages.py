@@ -105,6 +105,8 @@ async def _dossier(request: Request, operator: Operator, code: str, refused: Ref
         refused=refused,
         tracks=clock_view.tracks(record["clock"], record["verdicts"]),
         steps=clock_view.steps(record["clock"]),
+        # What can be done first, what is still in its way after it.
+        actions=sorted(record["next_actions"], key=lambda it: it["blocked_by"] is not None),
         dossier=record,
         tracking=tracking.document or {},
         payments=payments.items(),

@@ -111,6 +111,10 @@ BLOCKS = {
     "personal_number_awaited": "đang chờ cấp số định danh",
     "personal_number_not_awaited": "không chờ số định danh",
 }
+CONDITIONS = frozenset({"identity_reason_required", "legal_exception_required"})
+"""Not in the way: whoever acts has to say something besides."""
+IMPERTINENT = frozenset({"personal_number_not_awaited", "not_late"})
+"""What nobody would want to do now."""
 STEPS_BY_STATUS = {
     "received": "Bắt đầu xử lý ngay, hoặc gia hạn kèm lý do.",
     "in_process": "Kết thúc xử lý trước hạn, hoặc gia hạn kèm lý do.",
@@ -125,6 +129,11 @@ STEPS_BY_REASON = {
     "supplement_time_subtracted": "Tại tỉnh đã quá hạn: gửi thư xin lỗi, hẹn lại ngày trả và kết thúc sớm.",
     "supplement_unanswered": "Nhắc người nộp bổ sung; tại tỉnh đã quá hạn: gửi thư xin lỗi.",
 }
+
+
+def said(message: str) -> str:
+    """An incident's words as a sentence."""
+    return message[:1].upper() + message[1:] or "Không có lời báo"
 
 
 def refusal(reason: str, pointers: tuple[str, ...] = ()) -> str:
