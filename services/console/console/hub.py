@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from shared.errors import Forbidden, HubError, NotFound, Unauthenticated, UpstreamInvalid, UpstreamUnavailable
+from shared.errors import (
+    Forbidden,
+    HubError,
+    InvalidRequest,
+    NotFound,
+    Unauthenticated,
+    UpstreamInvalid,
+    UpstreamUnavailable,
+)
 from shared.http import Answer, Peer
 
 Pieces = AsyncIterable[bytes]
@@ -59,7 +67,7 @@ class Hub:
         self._gateway = gateway
 
     async def get(self, token: str, path: str, **query: str | int) -> Any:
-        """The JSON of one read. Raises `Unauthenticated`, `Forbidden`, `NotFound` or an upstream error."""
+        """The JSON of one read. Raises what the gateway answered: 401, 403, 404, 422, or an upstream error."""
         target = f"{path}?{urlencode(query)}" if query else path
         headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
         return _document(await self._gateway.send("GET", target, headers=headers))
@@ -118,7 +126,7 @@ def _done(answer: Answer) -> Any:
 
 
 def _document(answer: Answer) -> Any:
-    known: dict[int, type[HubError]] = {401: Unauthenticated, 403: Forbidden, 404: NotFound, 422: NotFound}
+    known: dict[int, type[HubError]] = {401: Unauthenticated, 403: Forbidden, 404: NotFound, 422: InvalidRequest}
     if answer.status in known:
         raise known[answer.status]
     if answer.status == 200:

@@ -113,6 +113,8 @@ class Neighbours:
     grant: dict[str, Any] = field(default_factory=dict)
     verified: bool = False
     is_down: bool = False
+    away: str = "nothing"
+    """Reads below this path are answered 503."""
     asked: list[tuple[str, httpx2.Headers, bytes]] = field(default_factory=list)
     """What was posted: path with its query, headers, body."""
     said: dict[str, tuple[int, Any]] = field(default_factory=dict)
@@ -154,7 +156,7 @@ class Neighbours:
 
         @app.get("/v1/{rest:path}")
         async def anything(rest: str) -> JSONResponse:
-            if self.is_down or rest == "payments":
+            if self.is_down or rest == "payments" or rest.startswith(self.away):
                 return JSONResponse({}, 503)
             found = self.shown.get(f"/v1/{rest}") or ANSWERS.get(f"/v1/{rest}")
             return JSONResponse(found or {}, 200 if found else 404)

@@ -127,6 +127,20 @@ async def test_a_gateway_that_is_away_is_said_in_words(console: Console, token_i
     assert "Trang tự thử lại" in live.text
 
 
+async def test_one_service_away_closes_no_other_page(console: Console, token_issuer: TokenIssuer) -> None:
+    client = await signed_in(console, token_issuer)
+    console.neighbours.away = "sync/"
+    # More often than a breaker would take.
+    for _ in range(8):
+        assert (await client.get("/console/sync")).status_code == 503
+    assert (await client.get("/console/attention")).status_code == 200
+    page = await client.get(f"/console/dossiers/{CODE}")
+    assert (page.status_code, "Chưa đọc được: thanh toán, đồng bộ" in page.text) == (200, True)
+    console.neighbours.away = "dossiers"
+    assert "–" in (await client.get("/console/sync")).text
+    assert (await client.get("/console/attention")).status_code == 503
+
+
 async def test_sign_out_forgets_the_session(console: Console, token_issuer: TokenIssuer) -> None:
     client = await signed_in(console, token_issuer)
     foreign = await client.post("/console/sign-out", headers={"sec-fetch-site": "cross-site"})
