@@ -96,6 +96,7 @@ RULES: Mapping[str, Rule] = {
     "GET /v1/sync/dossiers/{code}": Rule("sync:read", "dossier"),
     "POST /v1/sync/dossiers/{code}/retry": Rule("sync:operate", "dossier"),
     "POST /v1/sync/retries": Rule("sync:operate", probe={"filter": {"codes": ["H08.15-230301-999999"]}}),
+    "GET /v1/sync/retries": Rule("sync:read"),
     "GET /v1/sync/retries/{replay_id}": Rule("sync:read", "work"),
     "POST /v1/sync/retries/{replay_id}/confirm": Rule("sync:operate", "work"),
     "POST /v1/sync/retries/{replay_id}/cancel": Rule("sync:operate", "work"),

@@ -25,7 +25,7 @@ from dossier.refusal import (
     TimeGoesBack,
     TransitionNotAllowed,
 )
-from shared.errors import FieldError, InsufficientScope, InvalidRequest, PreconditionFailed
+from shared.errors import FieldError, HubError, InsufficientScope, InvalidRequest, PreconditionFailed
 
 AHEAD = timedelta(minutes=5)
 """How far `at` may lie ahead of the hub's clock."""
@@ -188,6 +188,29 @@ def allowed_actions(status: Status, *, is_for_another: bool = False) -> list[str
     """What callers may ask for in `status`, in the table's order. `is_for_another`: taken in for another agency."""
     found = [a.action for a in LIFE.values() if status in a.sources and a.roles is not _HUB]
     return [action for action in found if action != "hand_over" or is_for_another]
+
+
+def possible(dossier: Dossier, now: datetime) -> list[tuple[Arrow, str | None]]:
+    """What callers may ask for now, each with the code of what would still refuse it (None: it can be done).
+
+    What a caller has to say besides (a reason, a new time, documents) is taken as said.
+    """
+    soon = max(now, dossier.due_at or now) + timedelta(days=1)
+    told = Command("", "", now, reason="…", documents=({},), fees=({},), new_due_at=soon)
+    return [
+        (arrow, _refusal(arrow, dossier, told))
+        for arrow in LIFE.values()
+        if dossier.status in arrow.sources and arrow.roles is not _HUB
+    ]
+
+
+def _refusal(arrow: Arrow, dossier: Dossier, told: Command) -> str | None:
+    try:
+        for guard in arrow.guards:
+            guard(dossier, told, told.now)
+    except HubError as refusal:
+        return refusal.code
+    return None
 
 
 def take(dossier: Dossier, command: Command, terms: Terms) -> Step:

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.route import PREFIX, ROUTES, Route
+from gateway.route import ROUTES, Route
 from gateway.upstream import Upstream
 from shared import problems, strict_json
 from shared.errors import HubError
 from shared.telemetry import log
 
-_PAGES = {"/oauth/authorize", "/console", f"/console/{PREFIX}"}
+_PAGES = ("/oauth/authorize", "/console")
 _METHODS = ("get", "put", "post", "patch", "delete")
 _MOST_BYTES = 8 * 1024 * 1024
 _KEPT_SECONDS = 60.0
@@ -161,5 +161,5 @@ def unmatched(documents: Mapping[str, Mapping[str, Any]]) -> tuple[set[str], set
         f"{route.service} {route.method} {route.template}": route for route in ROUTES if route.service in documents
     }
     # Pages and documents are for people or for machines that read no OpenAPI.
-    shown = {name for name, route in routed.items() if route.access != "none" and route.template not in _PAGES}
+    shown = {name for name, route in routed.items() if route.access != "none" and not route.template.startswith(_PAGES)}
     return offered - routed.keys(), shown - offered

@@ -148,6 +148,7 @@ def _sync() -> list[Route]:
         Route("GET", "/v1/sync/dossiers/{code}", "sync-national", "sync:read", concern="path"),
         Route("POST", "/v1/sync/dossiers/{code}/retry", "sync-national", "sync:operate", concern="path"),
         Route("POST", "/v1/sync/retries", "sync-national", "sync:operate"),
+        Route("GET", "/v1/sync/retries", "sync-national", "sync:read"),
         Route("GET", "/v1/sync/retries/{replay_id}", "sync-national", "sync:read"),
         Route("POST", "/v1/sync/retries/{replay_id}/confirm", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/retries/{replay_id}/cancel", "sync-national", "sync:operate"),
@@ -176,7 +177,10 @@ def _console() -> list[Route]:
         for method in ("GET", "POST")
         for template in ("/console", f"/console/{PREFIX}")
     ]
+    # A form brings a portal's export with a few fields around it.
+    form_bytes = EXPORT_BYTES + 64 * KIBIBYTE
     return [
+        Route("POST", "/console/reconciliations/file", "console", access="own", body_bytes=form_bytes),
         Route("GET", "/v1/reports/agencies", "console", "report:read"),
         Route("GET", "/v1/reports/fees", "console", "report:read"),
         Route("GET", f"/console/static/{PREFIX}", "console", access="none", is_recorded=False),
