@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from dossier.bodies import ActorBody, Code, DocumentBody, FeeBody, LongText, Moment
 from dossier.charge import ChargeState, Payment
 from dossier.record import Command
-from dossier.vocabulary import ISSUE_RESULT, UnmappedValue, Vocabulary, translated
+from dossier.vocabulary import ISSUE_RESULT, UnmappedValue, Vocabulary, named_dossier, translated
 from shared import clock, problems
 from shared.errors import InvalidRequest
 from shared.events import Event
@@ -142,7 +142,7 @@ def asked(event: Event, vocabulary: Vocabulary | None) -> Asked | None:
     if meaning is not None:
         said = translated(meaning, envelope(event))
         if said is None:
-            return Asked(event.key, None)
+            return Asked(dossier_of(event, vocabulary) or event.key, None)
         own = replace(event, data=said)
         return Asked(own.key, _issued(own) if said["action"] == ISSUE_RESULT else _progressed(own),
                      said["action"] == ISSUE_RESULT)  # fmt: skip
@@ -154,6 +154,15 @@ def asked(event: Event, vocabulary: Vocabulary | None) -> Asked | None:
         notice = parse(_NoticeIssued, event)
         return Asked(event.key, _command("request_payment", notice, fees=_plain(notice.lines)))
     return None
+
+
+def dossier_of(event: Event, vocabulary: Vocabulary | None) -> str | None:
+    """Which dossier an event names, understood or not; None: none that anybody could find."""
+    meaning = None if vocabulary is None else vocabulary.types.get(event.type)
+    if meaning is not None:
+        return named_dossier(meaning, envelope(event))
+    code = event.data.get("dossier_code")
+    return code if isinstance(code, str) and code else event.subject or None
 
 
 def envelope(event: Event) -> dict[str, Any]:

@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from dossier.bodies import Moment
 from dossier.ministry_store import State
 from shared import web
 from shared.auth import Caller
 from shared.errors import AgencyNotPermitted
 
 Reason = Annotated[str, Field(max_length=500)]
+NAME = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""Of a client or a source: as events carry them, without control characters."""
 
 
 class EventOutcome(web.Answer):
@@ -61,8 +64,8 @@ class ReplayRequest(web.Body):
 
     client_id: Annotated[str, Field(min_length=1, max_length=255)]
     source: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    since: datetime
-    until: datetime | None = None
+    since: Moment
+    until: Moment | None = None
     reason: Reason = ""
     per_second: Annotated[int, Field(ge=1, le=200)] = 200
 

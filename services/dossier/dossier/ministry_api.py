@@ -10,6 +10,7 @@ from pydantic import Field
 from dossier import ministry_replay_store, ministry_replaying, ministry_store
 from dossier.answering import answered, repeated
 from dossier.ministry_answers import (
+    NAME,
     ConfirmRequest,
     EventOutcome,
     EventReplay,
@@ -23,7 +24,7 @@ from dossier.ministry_store import State
 from shared import exchanges, web
 from shared.auth import Caller
 from shared.db import Database, Transaction
-from shared.errors import AgencyNotPermitted, FieldError, InvalidRequest, NotFound
+from shared.errors import AgencyNotPermitted, InvalidRequest, NotFound
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.web import InReading, InTransaction, errors, requires
 
@@ -43,8 +44,8 @@ async def list_unsettled(
     rx: InReading,
     caller: Reader,
     state: Annotated[list[State] | None, Query()] = None,
-    client_id: Annotated[str | None, Query(max_length=255)] = None,
-    source: Annotated[str | None, Query(max_length=500)] = None,
+    client_id: Annotated[str | None, Query(max_length=255, pattern=NAME)] = None,
+    source: Annotated[str | None, Query(max_length=500, pattern=NAME)] = None,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     limit: web.PageSize = 100,
 ) -> UnsettledPage:
@@ -71,8 +72,6 @@ async def plan_replay(
 ) -> Response:
     """Freeze the list of a ministry's events from a time on; confirm to have those tried again that are not applied."""
     require_operator(caller)
-    if body.since.tzinfo is None or (body.until is not None and body.until.tzinfo is None):
-        raise InvalidRequest(errors=[FieldError("/since", "a time as in RFC 3339, with an offset")])
     if again := await repeated(tx, caller, key, request.url.path, body):
         return again
     id_ = await ministry_replay_store.plan(tx, caller.client_id, **body.model_dump())

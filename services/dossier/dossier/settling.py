@@ -40,6 +40,8 @@ class _Heard:
     """The newest there is: what is not done is tried again when there is a newer one."""
     misfit: str | None = None
     """Why it cannot be understood."""
+    named: str | None = None
+    """The dossier it names, though it is not understood."""
 
     @property
     def number(self) -> int:
@@ -136,8 +138,10 @@ def _hear(row: Row, known: Sequence[Vocabulary]) -> _Heard:
     try:
         asked = message.asked(event, vocabulary)
     except InvalidRequest as refusal:
-        return _Heard(row, event, None, *versions, message.reason(refusal))
-    return _Heard(row, event, asked, *versions, None if asked else "unknown_type")
+        return _Heard(row, event, None, *versions, message.reason(refusal), message.dossier_of(event, vocabulary))
+    if asked is None:
+        return _Heard(row, event, None, *versions, "unknown_type", message.dossier_of(event, vocabulary))
+    return _Heard(row, event, asked, *versions)
 
 
 def _said(it: _Heard) -> Said:
@@ -152,7 +156,7 @@ def _code(it: _Heard) -> str:
 
 
 def _unheard(it: _Heard) -> Outcome:
-    return _outcome(it, "unmapped", it.misfit, code=it.event.key)
+    return _outcome(it, "unmapped", it.misfit, code=it.named)
 
 
 def _nothing(it: _Heard) -> Outcome:

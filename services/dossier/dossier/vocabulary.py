@@ -203,6 +203,15 @@ def translated(meaning: Meaning, event: Mapping[str, Any]) -> dict[str, Any] | N
     return {name: value for name, value in said.items() if value is not None}
 
 
+def named_dossier(meaning: Meaning, event: Mapping[str, Any]) -> str | None:
+    """The dossier that an event names, whether the rest of it is understood or not."""
+    try:
+        code = _text(event, meaning.dossier_code)
+    except InvalidRequest:
+        return None
+    return code if code and len(code) <= _LONGEST_CODE else None
+
+
 def _action(meant: str | Coded, event: Mapping[str, Any]) -> str | None:
     if isinstance(meant, str):
         return meant

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 
 from dossier import vocabulary_store
-from dossier.ministry_answers import require_operator
+from dossier.ministry_answers import NAME, require_operator
 from dossier.vocabulary import Declaration, Meaning, kept
 from shared import exchanges, web
 from shared.auth import Caller
@@ -17,7 +17,7 @@ router = web.router(tags=["events"], prefix="/v1/events/vocabularies")
 
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
-Source = Annotated[str, Query(min_length=1, max_length=500)]
+Source = Annotated[str, Query(min_length=1, max_length=500, pattern=NAME)]
 
 
 class VocabularyAnswer(web.Answer):
@@ -44,7 +44,7 @@ class VocabularyPage(web.Answer):
 async def list_vocabularies(
     rx: InReading,
     caller: Reader,
-    source: Annotated[str | None, Query(min_length=1, max_length=500)] = None,
+    source: Annotated[str | None, Query(min_length=1, max_length=500, pattern=NAME)] = None,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
     limit: web.PageSize = 100,
 ) -> VocabularyPage:

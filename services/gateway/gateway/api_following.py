@@ -13,6 +13,8 @@ from shared.auth import Caller
 from shared.errors import FieldError, InvalidRequest, NotFound
 
 router = web.router(tags=["gateway"])
+_NAME = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""As `cloud_event` lets them in: no control characters, of which PostgreSQL keeps no NUL."""
 
 
 class EventDelivery(web.Answer):
@@ -65,9 +67,9 @@ async def read_events(
     request: Request,
     rx: web.InReading,
     caller: Annotated[Caller, web.requires("dossier:read")],
-    source: Annotated[str | None, Query(min_length=1, max_length=500)] = None,
-    id: Annotated[str | None, Query(min_length=1, max_length=255)] = None,  # noqa: A002 - the contract's name
-    dossier_code: Annotated[str | None, Query(min_length=1, max_length=255)] = None,
+    source: Annotated[str | None, Query(min_length=1, max_length=500, pattern=_NAME)] = None,
+    id: Annotated[str | None, Query(min_length=1, max_length=255, pattern=_NAME)] = None,  # noqa: A002 - the contract's name
+    dossier_code: Annotated[str | None, Query(min_length=1, max_length=255, pattern=_NAME)] = None,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
     limit: web.PageSize = 100,
 ) -> EventDeliveries:

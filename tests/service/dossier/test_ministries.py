@@ -111,6 +111,8 @@ async def test_an_unmapped_value_waits_for_a_version_that_has_it(hub: Hub) -> No
     await hub.act(code, "receive")
     await say(hub, consumers.MINISTRY, from_justice(code, 33))
     assert await ledger(hub) == [("unmapped", "unmapped_value: /data/trangThai")]
+    seen = (await hub.get("/v1/events/unsettled", **MINISTRY)).json()
+    assert seen["items"][0]["dossier_code"] == code, "the dossier it names is known all the same"
     await step(hub)
     assert (await ledger(hub))[0][0] == "unmapped"
     types = json.loads(JUSTICE.model_dump_json(include={"types"}))["types"]
@@ -232,6 +234,15 @@ async def test_outcomes_are_for_services_only_and_name_what_is_parked(hub: Hub) 
     [item] = answer.json()["items"]
     assert (item["state"], item["version"], item["action"], item["owner"]) == ("applied", 2, "receive", None)
     assert item["applied_at"] is not None
+
+
+async def test_what_is_no_name_or_no_time_is_refused(hub: Hub) -> None:
+    for path in ("/v1/events/unsettled?source=%00", "/v1/events/unsettled?client_id=%00",
+                 "/v1/events/vocabularies?source=%00", "/v1/events/unsettled?cursor=W10"):  # fmt: skip
+        assert (await hub.get(path, **OPERATOR)).status_code == 422, path
+    for since in ("0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00", "9999-12-31T23:59:59-14:00"):
+        body = {"client_id": "m", "since": since}
+        assert (await hub.post("/v1/events/replays", body, **OPERATOR)).status_code == 422, since
 
 
 async def test_wrong_vocabularies_are_refused_and_nothing_is_kept(hub: Hub) -> None:

@@ -105,3 +105,5 @@ async def test_half_a_question_is_refused(hub: Hub) -> None:
         answer = await asked(hub, **query)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert (await asked(hub, dossier_code=CODE, cursor="bogus")).status_code == 422
+    for query in ({"dossier_code": "\x00"}, {"source": "\x00", "id": "1"}, {"source": SOURCE, "id": "\x00"}):
+        assert (await asked(hub, **query)).status_code == 422, "a NUL is nobody's name"
