@@ -138,7 +138,7 @@ class PurposeRequired(BadRequest):
 class NoOpenDossier(Forbidden):
     """A person's documents are shown to who handles an open dossier of that person."""
 
-    code, title = "no_open_dossier", "The caller's agencies handle no open dossier of this person"
+    code, title = "no_open_dossier", "No agency of the caller handles an open dossier of this person"
 
 
 class ReusedDocumentNotFound(Conflict):

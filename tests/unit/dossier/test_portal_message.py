@@ -1,9 +1,12 @@
 """What the national portal sends, read: filings, supplements, withdrawals, and refusals in its own words."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dossier.portal_message import Message, PortalRefused, read
 
@@ -110,3 +113,17 @@ def test_what_cannot_be_read_is_refused_by_the_portals_names(body: bytes, words:
 def test_no_refusal_repeats_what_was_sent() -> None:
     for body in (message(a_record(MaHoSo="RIENG")), message(a_record(MaTTHC="RIENG", NgayNopHoSo="RIENG"))):
         assert "RIENG" not in refusal(body)
+
+
+_atoms = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=20) | st.just("1")
+_values = st.recursive(_atoms, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
+
+
+@given(data=st.data(), updating=st.sampled_from(["True", "False"]))
+def test_whatever_a_member_holds_it_is_read_or_refused(data: st.DataObject, updating: str) -> None:
+    record = a_record(DanhSachHoSoBoSung=[{"HoSoBoSungId": 1, "TrangThaiBoSung": True}])
+    place = data.draw(st.sampled_from(["", "TaiLieuNop", "DinhDanhCHS", "DanhSachHoSoBoSung"]))
+    held = record if not place else record[place][0]
+    held[data.draw(st.sampled_from(sorted(held)))] = data.draw(_values)
+    with suppress(PortalRefused):
+        taken(message(record, updating=updating))
