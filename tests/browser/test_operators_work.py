@@ -51,7 +51,7 @@ def test_an_operator_holds_plans_releases_and_clears_an_incident(page: Page, sta
         in_state(stack, codes, "held")
     finally:
         page.get_by_role("button", name="Mở giữ toàn bộ").click()
-    expect(page.get_by_text("Đang đẩy", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Mở giữ toàn bộ")).to_have_count(0)
     expect(page.get_by_text("Lần mở giữ gần nhất")).to_be_visible()
     _plan_maintenance(page)
     in_state(stack, codes, "synced")
@@ -131,18 +131,28 @@ def _plan_and_cancel(page: Page) -> None:
     assert_accessible(page)
 
 
+def an_export(stack: Stack, otherwise: dict[str, str]) -> bytes:
+    """What the portal holds as its export file, but for the status of these."""
+    lines, cursor = ["MaHoSo,TrangThaiHoSo"], 0
+    while True:
+        found = stack.control(f"/_sandbox/portal/dossiers?limit=500&cursor={cursor}")
+        for it in found["items"]:
+            code = it["record"]["MaHoSo"]
+            lines.append(f"{code},{otherwise.get(code, it['record']['TrangThaiHoSo'])}")
+        cursor = found["next_cursor"]
+        if not cursor:
+            return "\n".join(lines).encode()
+
+
 def test_an_operator_compares_with_a_file_approves_the_repair_and_sees_it_verified(page: Page, stack: Stack) -> None:
     code = file_and_receive(stack)
     in_state(stack, [code], "synced")
-    year = f"20{code.split('-')[1][:2]}"
     sign_in(page, stack)
     page.get_by_role("link", name="Đối soát", exact=True).click()
     page.get_by_role("link", name="Đối soát bằng tệp").click()
     assert_accessible(page)
-    heading = "MaHoSo,TrangThaiHoSo,NgayHenTra,NgayKetThucXuLy,DuocThanhToanTrucTuyen,SoDongTienDo"
-    export = f"{heading}\n{code},4,{year}1231170000,,0,1\n".encode()
     page.get_by_label("Tệp", exact=True).set_input_files(
-        {"name": "xuat-tu-cong.csv", "mimeType": "text/csv", "buffer": export}
+        {"name": "xuat-tu-cong.csv", "mimeType": "text/csv", "buffer": an_export(stack, {code: "4"})}
     )
     page.get_by_label("Lý do").fill("Cổng báo lệch")
     page.get_by_role("button", name="Gửi tệp và so sánh").click()
