@@ -6,7 +6,7 @@ from typing import Any
 
 from console import wording, words_of_work
 
-_COUNTED = 10_000
+_COUNTED = 1_000
 _HOUR_SECONDS = 3600
 
 
@@ -59,7 +59,7 @@ def total(stuck: Mapping[str, Any] | None) -> str:
 
 
 def count(page: Mapping[str, Any] | None) -> str:
-    """How many a list holds, counted to ten thousand."""
+    """How many a list holds, counted to a thousand."""
     if page is None:
         return wording.NOTHING
     found = page["count"]

@@ -48,6 +48,7 @@ ACTIONS = {
     "extend": "Gia hạn",
     "finish": "Xử lý xong",
     "return_result": "Trả kết quả",
+    "hand_over": "Chuyển hồ sơ cho cơ quan giải quyết",
     "attach_result": "Bổ sung kết quả",
     "apologise": "Xin lỗi và hẹn lại ngày trả",
     "await_personal_number": "Chờ cấp số định danh",

@@ -73,7 +73,10 @@ class TransitionAnswer(Answer):
     corrected_by: int | None = None
     """Version of the transition that corrected this one."""
     correction: dict[str, Any] | None = None
-    """Of a `correct`: times before and after, steps that were added, who asked and who approved."""
+    """Of a `correct`: times before and after, steps that were added, who asked and who approved; or which steps of a
+    ministry were put in their order (`settlement`)."""
+    ministry_event: int | None = None
+    """Number of the ministry's event that it came of."""
 
 
 class VerdictAnswer(Answer):
@@ -184,9 +187,14 @@ class DossierAnswer(Answer):
     digitised: bool
     electronic_result: bool
     version: int
+    receiving_agency_code: str | None = None
+    """The agency whose desk took the papers in for `agency_code`, which is the competent one."""
+    handed_over_at: datetime | None = None
     abstract: str | None = None
     return_method: str | None = None
     external_reference: str | None = None
+    portal_code: str | None = None
+    """The national portal's own code of a dossier that was filed there."""
     results: list[dict[str, Any]] | None = None
     combined: LinkedAnswer | None = None
     supplement_requests: int | None = None
@@ -206,7 +214,7 @@ class DossierPage(Answer):
     items: list[DossierAnswer]
     next_cursor: str | None
     count: int | None = None
-    """With `counted`: how many there are on all pages; 10,001 stands for more."""
+    """With `counted`: how many there are on all pages; 1,001 stands for more."""
 
 
 class HistoryAnswer(Answer):

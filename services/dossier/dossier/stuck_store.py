@@ -17,10 +17,8 @@ FOR UPDATE SKIP LOCKED
 _WHOLE_TABLES = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_sort = on"
 _LOOK = """
 WITH limits AS (SELECT * FROM unnest($1::text[], $2::interval[]) AS l(kind, after)),
-waiting AS MATERIALIZED (SELECT key, value::jsonb AS event, parked_at FROM parked
-  WHERE reader = 'lgsp.ministry' AND waiting),
-result AS (SELECT key AS code, min(parked_at) AS since FROM waiting
-  WHERE event->>'type' LIKE '%.result-issued.v1' OR event->'data'->>'action' = 'finish' GROUP BY key),
+result AS (SELECT dossier_code AS code, min(taken_at) AS since FROM ministry_event
+  WHERE state = 'waiting' AND action IN ('finish', 'attach_result') GROUP BY dossier_code),
 found AS (
   SELECT d.code, it.kind, d.agency_code, d.version, it.since
   FROM dossier d LEFT JOIN result r ON r.code = d.code,
@@ -40,7 +38,7 @@ found AS (
                    AND again.submitted_at < d.last_at + $4) THEN d.last_at END)
   ) AS it(kind, since) JOIN limits USING (kind)
   -- Most dossiers have been returned: nothing is asked of them.
-  WHERE d.status NOT IN (3, 10) AND (d.status <> 7 OR d.detail ? 'supplements')
+  WHERE d.status IN (1, 2, 4, 5, 6, 7, 8, 9) AND (d.status <> 7 OR d.detail ? 'supplements')
     AND it.since <= now() - limits.after),
 freed AS (DELETE FROM stuck s WHERE NOT EXISTS (SELECT FROM found f WHERE f.code = s.code AND f.kind = s.kind))
 INSERT INTO stuck AS s (code, kind, agency_code, version, since)

@@ -30,7 +30,7 @@ SCOPES = (
 IDENTITY_SCOPE = "openid"
 """Asked for by a client that also wants an ID token; opens no route."""
 
-ROLES = ("portal", "desk", "ministry", "operator")
+ROLES = ("portal", "desk", "ministry", "post", "operator")
 AUDIENCE = "lgsp-hub"
 INTERNAL_AUDIENCE = "lgsp-internal"
 INTERNAL_SCOPE = "internal"

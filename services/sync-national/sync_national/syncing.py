@@ -19,7 +19,7 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prometheus_client import Counter, Gauge
 
@@ -66,7 +66,6 @@ class Pace:
     lease_seconds: float = 90.0
     """Longer than the portal's time-out: when it has run out, every call made under it is over."""
     look_ups_at_once: int = 8
-    attempts_kept: int = 20
     stop_seconds: float = 5.0
     """How long a stopping worker may finish the batch in hand."""
 
@@ -208,7 +207,7 @@ class Courier:
                 news.extend(self._events(claim.dossier_code, before, after, present))
             await store.save(tx, self.destination, outcomes, claimed_at, self._limits.settle)
             await incident_store.note(tx, self.destination, _failures(claims, outcomes))
-            await evidence.keep(tx, self.destination, present, attempts, self._pace.attempts_kept)
+            await evidence.keep(tx, self.destination, present, attempts)
             await outbox.publish(tx, TOPIC, news)
         await self._doubt(visit, visit.pushed() - mine.keys())
         self._after(claims, visit, outcomes)
@@ -262,7 +261,7 @@ class Courier:
         """Drop evidence past its time, and the counts of calls of minutes long gone."""
         async with self._database.transaction() as tx:
             await store.forget_calls(tx)
-            await evidence.forget_before(tx, clock.now() - timedelta(days=keep_days))
+            await evidence.forget(tx, keep_days)
         return 0
 
 

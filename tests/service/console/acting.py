@@ -66,7 +66,7 @@ STUCK = {
     "next_cursor": "n/=",
 }  # fmt: skip
 LISTED = {
-    "count": 10_001, "next_cursor": None,
+    "count": 1_001, "next_cursor": None,
     "items": [
         {
             "code": CODE, "agency_code": "H08.15", "procedure_code": "2.000488", "status": "in_process", "due_at": AT,

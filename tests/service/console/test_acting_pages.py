@@ -41,7 +41,7 @@ PAGES: list[tuple[str, list[str]]] = [
     ("/console/reconciliations", ["Bắt đầu đối soát"]),
     (FILE, ["dvcqg, bản 1", "MaHoSo"]),
     (RECORD, ["Duyệt sửa sai lệch", "?kind=status_differs"]),
-    ("/console/attention", ["hơn 10.000", "Kết thúc xử lý hồ sơ.", "Không có bước xử lý nào", "cursor=n%2F%3D"]),
+    ("/console/attention", ["hơn 1.000", "Kết thúc xử lý hồ sơ.", "Không có bước xử lý nào", "cursor=n%2F%3D"]),
     ("/console/attention?show=late&hours=8", ["trong 8 giờ làm việc tới", "hoặc gia hạn kèm lý do"]),
     ("/console/attention?show=differs", ["Tại tỉnh: quá hạn.", "Quy tắc 2.1: đúng hạn.", "gửi thư xin lỗi"]),
     (f"/console/dossiers/{CODE}", [

@@ -83,7 +83,7 @@ def test_counts_of_all_agencies_stand_together_the_most_first() -> None:
         ("identity_pending", 3, 2, "2 ngày 2 giờ"), ("no_transition", 1, 1, "1 ngày"),
     ]  # fmt: skip
     assert attention.total({"counts": counts}) == "4"
-    assert [attention.count(it) for it in (None, {"count": 10_000}, {"count": 10_001})] == ["–", "10.000", "hơn 10.000"]
+    assert [attention.count(it) for it in (None, {"count": 1_000}, {"count": 1_001})] == ["–", "1.000", "hơn 1.000"]
 
 
 def test_every_code_has_its_words() -> None:
