@@ -101,6 +101,7 @@ ROLES = {
     "ministry": "hệ thống bộ, ngành",
     "portal": "người nộp qua Cổng tỉnh",
     "operator": "người vận hành",
+    "post": "nhân viên bưu chính công ích",
 }
 BLOCKS = {
     "identity_pending": "còn chờ xác thực danh tính",

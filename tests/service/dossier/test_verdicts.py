@@ -58,6 +58,17 @@ async def test_a_second_supplement_is_lawful_here_and_late_for_the_nation(hub: H
     assert [it["kind"] for it in read["clock"]["pauses"]] == ["supplement", "supplement"]
     assert read["clock"]["left_hours"] is None
     assert read["clock"]["used_hours"] > 0
+    line = read["clock"]["line"]
+    assert [it["kind"] for it in line["parts"]] == ["work", "supplement", "work", "supplement", "work"]
+    assert sum(it["hours"] for it in line["parts"] if it["counts_here"]) == read["clock"]["used_hours"]
+    assert line["national_due_hours"] < line["hours"] < line["due_hours"]
+    assert read["next_actions"] == [
+        {"action": "return_result", "roles": ["desk"], "blocked_by": None},
+        {"action": "attach_result", "roles": ["desk", "ministry"], "blocked_by": None},
+    ]
+    counted = (await hub.get("/v1/dossiers?verdict=differs&counted=true&limit=1")).json()
+    assert (counted["count"], [it["code"] for it in counted["items"]]) == (1, [code])
+    assert "count" not in (await hub.get("/v1/dossiers?verdict=differs")).json()
     assert await codes(hub, "verdict=differs") == [code]
     assert await codes(hub, "verdict=differs&agency=H08.03") == []
     assert await codes(hub, "verdict=differs", agencies=("H08.03",)) == []
