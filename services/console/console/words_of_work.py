@@ -97,7 +97,6 @@ PARTS = {
 }
 ROLES = {
     "desk": "cán bộ một cửa",
-    "post": "nhân viên bưu chính",
     "ministry": "hệ thống bộ, ngành",
     "portal": "người nộp qua Cổng tỉnh",
     "operator": "người vận hành",
