@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 RUN := .run
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check up down status bench bench-reconcile bench-streams chaos fuzz mutants e2e lock
+.PHONY: help setup demo test check up down status bench bench-lists bench-reconcile bench-streams chaos fuzz mutants e2e lock
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: setup  ## measure the hub against the limit of this machine; writes .run/
 
 bench-reconcile: setup  ## a file of 1,000,000 dossiers compared: seconds and memory; writes .run/bench-reconcile.json
 	@$(PYTHON) -m tests.bench.reconcile
+
+bench-lists: setup  ## every filter of the lists at 1,000,000 dossiers: milliseconds; writes .run/bench-lists.json
+	@$(PYTHON) -m tests.bench.lists
 
 bench-streams: setup  ## what 500 open streams cost; writes .run/bench-streams.json
 	@$(PYTHON) -m tests.bench.streams

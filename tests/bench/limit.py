@@ -56,9 +56,10 @@ def statement() -> str:
 WITH new AS (SELECT nextval('bench_number') AS number),
 d AS (INSERT INTO dossier (code, agency_code, procedure_code, procedure_version, channel, client_id,
         external_reference, status, version, transition_version, last_at, submitted_at, recorded_at, identity_outcome,
-        has_digitised, person_hash, applicant, abstract, form, attachments, return_method)
+        has_digitised, person_hash, person_sealed, applicant, abstract, form, attachments, return_method)
       SELECT 'H08.15-261121-' || number, 'H08.15', '2.000488', 1, 'online', 'portal', 'bench-' || number, 1, 1, 1,
-        now(), now(), now(), 'pending', true, sha256(number::text::bytea), {_literal(_FILING["applicant"])},
+        now(), now(), now(), 'pending', true, sha256(number::text::bytea),
+        sha256(number::text::bytea), {_literal(_FILING["applicant"])},
         '{_FILING["abstract"]}', {_literal(_FILING["form"])}, {_literal(_FILING["attachments"])},
         'electronic' FROM new),
 t AS (INSERT INTO transition (code, version, agency_code, action, to_status, at, recorded_at, client_id, exchange_id)

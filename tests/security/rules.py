@@ -30,7 +30,8 @@ class Rule:
 
 
 OPEN = Rule(None)
-"""Public, or authenticated in a way of its own (client authentication, the platform's checksum, a service's token)."""
+"""Public, or authenticated in a way of its own (client authentication, the platform's checksum, the portal's address
+and credential, a service's token)."""
 
 _ACTION = {"action": "receive", "actor": ACTOR}
 # Right in form: where the dossier is seen, the first is refused for its version, the second for its correction.
@@ -42,6 +43,7 @@ RULES: Mapping[str, Rule] = {
     "GET /.well-known/oauth-authorization-server": OPEN,
     "GET /.well-known/openid-configuration": OPEN,
     "POST /callbacks/payment-platform": OPEN,
+    "POST /dvcqg/dossiers": OPEN,
     "POST /oauth/introspect": OPEN,
     "GET /oauth/revocations": OPEN,
     "POST /oauth/revoke": OPEN,
@@ -51,13 +53,17 @@ RULES: Mapping[str, Rule] = {
     "PUT /v1/agencies/{code}": Rule("catalogue:write", "shared"),
     "GET /v1/procedures": Rule("catalogue:read"),
     "GET /v1/procedures/{code}": Rule("catalogue:read", "shared"),
+    "GET /v1/procedures/{code}/versions": Rule("catalogue:read", "shared"),
     "PUT /v1/procedures/{code}": Rule("catalogue:write", "shared"),
     "POST /v1/dossiers": Rule("dossier:write"),
     "POST /v1/dossiers/batch": Rule("dossier:write"),
     "POST /v1/dossiers/combined": Rule("dossier:write"),
     "GET /v1/dossiers": Rule("dossier:read"),
     "POST /v1/dossiers/search": Rule("dossier:read"),
+    "POST /v1/persons/documents": Rule("dossier:read"),
     "GET /v1/dossiers/stuck": Rule("dossier:read"),
+    "GET /v1/dossiers/receptions": Rule("dossier:read"),
+    "GET /v1/dossiers/counts": Rule("dossier:read"),
     "GET /v1/dossiers/{code}": Rule("dossier:read", "dossier"),
     "GET /v1/dossiers/{code}/history": Rule("dossier:read", "dossier"),
     "POST /v1/dossiers/{code}/transitions": Rule("dossier:transition", "dossier", body=_ACTION),
@@ -90,6 +96,7 @@ RULES: Mapping[str, Rule] = {
     "GET /v1/sync/dossiers/{code}": Rule("sync:read", "dossier"),
     "POST /v1/sync/dossiers/{code}/retry": Rule("sync:operate", "dossier"),
     "POST /v1/sync/retries": Rule("sync:operate", probe={"filter": {"codes": ["H08.15-230301-999999"]}}),
+    "GET /v1/sync/retries": Rule("sync:read"),
     "GET /v1/sync/retries/{replay_id}": Rule("sync:read", "work"),
     "POST /v1/sync/retries/{replay_id}/confirm": Rule("sync:operate", "work"),
     "POST /v1/sync/retries/{replay_id}/cancel": Rule("sync:operate", "work"),

@@ -59,6 +59,7 @@ OPEN: Mapping[str, Mapping[str, str]] = {
         "maintenance": "as hold",
         "held_now": "as hold",
         "hold_watch": "whether a destination was held a second ago",
+        "call_quota": "calls per minute of the whole hub",
         "export_layout": "how a portal's file is read",
     },
     "console": _PARKED,

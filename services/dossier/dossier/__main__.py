@@ -1,25 +1,23 @@
 """`python -m dossier` serves; `… seed` puts the agencies and procedures into the catalogue; `… merge` the mergers of
-2025-07-01."""
+2025-07-01; `… keys` says how many dossiers need each key of personal IDs."""
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 
-from dossier import cataloguing, vocabulary, vocabulary_store
+from dossier import cataloguing, rekeying, vocabulary, vocabulary_store
 from dossier.main import create_app
+from dossier.person import PersonKeys
 from dossier.settings import Settings
 from shared import service
 from shared.db import Database, Transaction
 
 
-async def _seed(settings: Settings) -> None:
-    database = Database(settings.database_system_url.get_secret_value(), pool_size=1)
-    try:
-        async with database.transaction() as tx:
-            agencies, procedures = await cataloguing.seed(tx)
-            vocabularies = await _seed_vocabularies(tx)
-    finally:
-        await database.close()
-    sys.stdout.write(f"{agencies} new agencies, {procedures} new procedures, {vocabularies} new vocabularies\n")
+async def _seed(database: Database, _settings: Settings) -> str:
+    async with database.transaction() as tx:
+        agencies, procedures = await cataloguing.seed(tx)
+        vocabularies = await _seed_vocabularies(tx)
+    return f"{agencies} new agencies, {procedures} new procedures, {vocabularies} new vocabularies\n"
 
 
 async def _seed_vocabularies(tx: Transaction) -> int:
@@ -33,27 +31,39 @@ async def _seed_vocabularies(tx: Transaction) -> int:
     return len(new)
 
 
-async def _merge(settings: Settings) -> None:
+async def _merge(database: Database, _settings: Settings) -> str:
+    async with database.transaction() as tx:
+        changed = await cataloguing.merge(tx)
+    return f"{changed} agencies changed\n"
+
+
+async def _keys(database: Database, settings: Settings) -> str:
+    async with database.reading() as rx:
+        found = await rekeying.uses(rx, PersonKeys.from_file(settings.person_keys_file))
+    return "".join(f"{it.id}  {it.dossiers:>9,} dossiers  {it.words}\n" for it in found)
+
+
+_COMMANDS: dict[str, Callable[[Database, Settings], Awaitable[str]]] = {"seed": _seed, "merge": _merge, "keys": _keys}
+
+
+async def _run(command: Callable[[Database, Settings], Awaitable[str]], settings: Settings) -> None:
     database = Database(settings.database_system_url.get_secret_value(), pool_size=1)
     try:
-        async with database.transaction() as tx:
-            changed = await cataloguing.merge(tx)
+        sys.stdout.write(await command(database, settings))
     finally:
         await database.close()
-    sys.stdout.write(f"{changed} agencies changed\n")
 
 
 def main() -> None:
     """Run the command given."""
     settings = Settings()  # from the environment
-    if sys.argv[1:] == ["seed"]:
-        asyncio.run(_seed(settings))
-    elif sys.argv[1:] == ["merge"]:
-        asyncio.run(_merge(settings))
-    elif sys.argv[1:]:
-        sys.exit("usage: python -m dossier [seed | merge]")
-    else:
-        service.serve(create_app(settings), settings)
+    match sys.argv[1:]:
+        case []:
+            service.serve(create_app(settings), settings)
+        case [name] if name in _COMMANDS:
+            asyncio.run(_run(_COMMANDS[name], settings))
+        case _:
+            sys.exit("usage: python -m dossier [seed | merge | keys]")
 
 
 if __name__ == "__main__":

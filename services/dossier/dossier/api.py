@@ -4,12 +4,13 @@ Another agency's dossier is 404 on all of them: row-level security does not show
 unless the request states a purpose (`Hub-Purpose`, which the gateway logs).
 """
 
+from datetime import datetime
 from itertools import groupby
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 
-from dossier import reading_store, record_view
+from dossier import list_store, reading_store, record_view
 from dossier.answers import (
     DossierAnswer,
     DossierPage,
@@ -21,9 +22,9 @@ from dossier.answers import (
 from dossier.bodies import Key, RatingBody, ReadBody, SearchBody, moment_or_day, status_codes
 from dossier.cataloguing import Catalogue
 from dossier.handling import Procedures
-from dossier.reading_store import Filters
+from dossier.list_store import Filters, Place
+from dossier.person import PersonKeys
 from dossier.refusal import AlreadyRated, PurposeRequired
-from dossier.submitting import PersonHash
 from shared import clock, exchanges, idempotency, strict_json, web
 from shared.agency_codes import canonical
 from shared.auth import Caller
@@ -39,6 +40,7 @@ Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
 Reader = Annotated[Caller, web.requires("dossier:read")]
 Include = Annotated[Literal["history"] | None, Query()]
 Cursor = Annotated[str | None, Query(max_length=500)]
+_COUNTED = 1_000
 Short = Annotated[str | None, Query(max_length=255)]
 
 
@@ -80,16 +82,25 @@ def _filters(
 @router.get("/v1/dossiers", response_model=DossierPage)
 async def list_dossiers(
     *,
+    request: Request,
     caller: Reader,
     rx: web.InReading,
     filters: Annotated[Filters, Depends(_filters)],
     purpose: Purpose = None,
     include: Include = None,
+    counted: bool = False,
     cursor: Cursor = None,
     limit: web.PageSize = 100,
 ) -> Response:
-    """Dossiers in order of their codes."""
-    return await _page(rx, caller, filters, cursor, limit, personal=bool(purpose), with_history=include is not None)
+    """Dossiers in the order of their codes; `received_…` by the reception, `overdue` and `late_…` by the due time.
+
+    With `counted` also how many there are (1,001: more than 1,000).
+    """
+    count = await list_store.count(rx, filters, caller.agencies, _COUNTED + 1) if counted else None
+    person_keys = _person_keys(request) if purpose else None
+    return await _page(
+        rx, caller, filters, cursor, limit, person_keys=person_keys, with_history=include is not None, count=count
+    )
 
 
 @router.post("/v1/dossiers/search", response_model=DossierPage, responses=web.errors(PurposeRequired))
@@ -99,10 +110,12 @@ async def search(
     """A person's dossiers, for a stated purpose."""
     if not purpose:
         raise PurposeRequired
-    hashed: PersonHash = request.app.state.person_hash
     agency = None if body.agency is None else _agency_code(request, body.agency)
-    filters = Filters(agency=agency, statuses=status_codes(body.status), person_hash=hashed.of(body.personal_id))
-    return await _page(rx, caller, filters, body.cursor, body.limit, personal=True, with_history=False)
+    person_keys = _person_keys(request)
+    filters = Filters(
+        agency=agency, statuses=status_codes(body.status), person_hashes=person_keys.hashes(body.personal_id)
+    )
+    return await _page(rx, caller, filters, body.cursor, body.limit, person_keys=person_keys, with_history=False)
 
 
 @router.get("/v1/dossiers/{code}", response_model=DossierAnswer, responses=web.errors(NotFound))
@@ -120,9 +133,10 @@ async def read(
     if row is None:
         raise NotFound
     now = clock.now()
-    found = record_view.item(row, now, personal=bool(purpose))
+    found = record_view.item(_person_keys(request).shown(row) if purpose else row, now, personal=bool(purpose))
     found["combined"] = row["combined"]
     found["clock"] = record_view.clock(row, _procedures(request), now)
+    found["next_actions"] = record_view.next_actions(row, now)
     if include is not None:
         found["history"] = record_view.history(await reading_store.history(rx, [code]))
     return _json(found)
@@ -187,9 +201,9 @@ async def internal_read(request: Request, body: ReadBody) -> Response:
         rows = await reading_store.many(rx, codes)
         progress = await reading_store.progress(rx, codes) if body.view == "sync" else []
     by_code = {code: list(found) for code, found in groupby(progress, key=lambda row: row["code"])}
-    catalogue = _catalogue(request)
+    catalogue, shown = _catalogue(request), [_person_keys(request).shown(row) for row in rows]
     return _json(
-        {"items": [record_view.internal(row, body.view, catalogue, by_code.get(row["code"], [])) for row in rows]}
+        {"items": [record_view.internal(row, body.view, catalogue, by_code.get(row["code"], [])) for row in shown]}
     )
 
 
@@ -200,23 +214,45 @@ async def _page(
     cursor: str | None,
     limit: int,
     *,
-    personal: bool,
+    person_keys: PersonKeys | None,
     with_history: bool,
+    count: int | None = None,
 ) -> Response:
-    place = web.decode_cursor(cursor, 1)
-    after = "" if place is None else place[0]
-    if not isinstance(after, str):
-        raise InvalidRequest("The cursor is not one of ours")
-    rows = await reading_store.page(rx, filters, caller.agencies, after, limit + 1)
+    """`person_keys` are given when a purpose was stated."""
+    personal = person_keys is not None
+    after = _place(cursor, filters)
+    rows = await list_store.page(rx, filters, caller.agencies, after, limit + 1, personal=personal)
     now = clock.now()
-    items: list[dict[str, Any]] = [record_view.item(row, now, personal=personal) for row in rows[:limit]]
+    shown = rows[:limit] if person_keys is None else [person_keys.shown(row) for row in rows[:limit]]
+    items: list[dict[str, Any]] = [record_view.item(row, now, personal=personal) for row in shown]
     if with_history:
         found = await reading_store.history(rx, [it["code"] for it in items])
         by_code = {code: list(rows) for code, rows in groupby(found, key=lambda row: row["code"])}
         for it in items:
             it["history"] = record_view.history(by_code.get(it["code"], []))
-    following = web.encode_cursor(items[-1]["code"]) if len(rows) > limit else None
-    return _json({"items": items, "next_cursor": following})
+    following = _cursor(rows[limit - 1], filters) if len(rows) > limit else None
+    counted = {} if count is None else {"count": count}
+    return _json({"items": items, "next_cursor": following, **counted})
+
+
+def _cursor(last: list_store.Row, filters: Filters) -> str:
+    if filters.order == "code":
+        return web.encode_cursor(last["code"])
+    return web.encode_cursor(last["code"], last[filters.order].isoformat())
+
+
+def _place(cursor: str | None, filters: Filters) -> Place | None:
+    """The last row of the page before; a cursor of another order is none of ours."""
+    parts = web.decode_cursor(cursor, 1 if filters.order == "code" else 2)
+    if parts is None:
+        return None
+    try:
+        code, at = parts[0], None if len(parts) == 1 else datetime.fromisoformat(parts[1])
+    except (TypeError, ValueError):
+        raise InvalidRequest("The cursor is not one of ours") from None
+    if not isinstance(code, str) or "\x00" in code or (at is not None and at.tzinfo is None):
+        raise InvalidRequest("The cursor is not one of ours")
+    return Place(code, at)
 
 
 def _catalogue(request: Request) -> Catalogue:
@@ -228,6 +264,11 @@ def _agency_code(request: Request, text: str) -> str:
     """The agency meant by a code in any form, or an alias; what is unknown stays as it is."""
     found = _catalogue(request).find_agency(text)
     return canonical(text) if found is None else found.code
+
+
+def _person_keys(request: Request) -> PersonKeys:
+    keys: PersonKeys = request.app.state.person_keys
+    return keys
 
 
 def _procedures(request: Request) -> Procedures:

@@ -9,13 +9,16 @@ An agency that has ended may name its successor: what is filed under the retired
 before keeps its code. Codes have two forms (`shared.agency_codes`); aliases are found in both.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 from dossier.deadline import Limit, SupplementPolicy
 from shared.agency_codes import canonical
+from shared.vietnamese import fold
 
 Channel = Literal["counter", "online", "post"]
 OnlineLevel = Literal["full", "partial", "information"]
@@ -23,6 +26,7 @@ FeeKind = Literal["fee", "charge"]
 
 AGENCY_CODE = r"^[A-Z][0-9]{2}(\.[0-9]{1,5}){0,5}$"
 PROCEDURE_CODE = r"^[0-9A-Za-z][0-9A-Za-z.\-]{0,49}$"
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Fee:
     name: str
     kind: FeeKind
     amount_vnd: int
+    channel: Channel | None = None
+    """Filed through this channel only; None: through any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,8 @@ class Procedure:
     agencies: tuple[str, ...]
     supplement_policy: SupplementPolicy
     valid_from: date | None
+    valid_to: date | None = None
+    """The last day of the procedure; a version that begins later revives it."""
 
     def limit(self, channel: Channel) -> Limit:
         """The limit of this channel; the first one where the channel has none of its own."""
@@ -111,9 +119,13 @@ class Procedure:
         """Whether this agency, or one it belongs to, performs the procedure."""
         return any(agency in {"*", agency_code} or agency_code.startswith(agency + ".") for agency in self.agencies)
 
-    def is_valid_on(self, day: date) -> bool:
+    def has_begun_by(self, day: date) -> bool:
         """Whether this version has come into force by that day."""
         return self.valid_from is None or self.valid_from <= day
+
+    def has_ended_by(self, day: date) -> bool:
+        """Whether its last day lies before that day."""
+        return self.valid_to is not None and self.valid_to < day
 
 
 def is_covered(agency_code: str, by: Iterable[str]) -> bool:
@@ -121,10 +133,27 @@ def is_covered(agency_code: str, by: Iterable[str]) -> bool:
     return any(own in {"*", agency_code} or agency_code.startswith(own + ".") for own in by)
 
 
+def newest(versions: Iterable[Procedure], day: date) -> Procedure | None:
+    """The version that came last into force by `day`, though the procedure may have ended since; or None."""
+    begun = (version for version in versions if version.has_begun_by(day))
+    return max(begun, key=lambda version: (version.valid_from or date.min, version.version), default=None)
+
+
 def in_force(versions: Iterable[Procedure], day: date) -> Procedure | None:
     """The version in force on `day`, or None."""
-    valid = (version for version in versions if version.is_valid_on(day))
-    return max(valid, key=lambda version: (version.valid_from or date.min, version.version), default=None)
+    found = newest(versions, day)
+    return None if found is None or found.has_ended_by(day) else found
+
+
+def is_found(text: str, *names: str) -> bool:
+    """Whether each word looked for begins a word of the names: without accents (đ is d), in any order."""
+    known = [word for name in names for word in _words(name)]
+    return all(any(word.startswith(wanted) for word in known) for wanted in _words(text))
+
+
+@lru_cache(maxsize=65536)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(fold(text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +197,18 @@ class Snapshot:
     def procedure(self, code: str, day: date) -> Procedure | None:
         """The procedure's version in force on `day`."""
         return in_force(self.procedures.get(code, ()), day)
+
+    def find_agencies(self, text: str) -> list[Agency]:
+        """Those whose name, code or alias has all these words, in the order of their codes."""
+        found = (it for it in self.agencies.values() if is_found(text, it.name, it.code, *it.aliases))
+        return sorted(found, key=lambda it: it.code)
+
+    def find_procedures(self, text: str, day: date) -> list[Procedure]:
+        """Those whose name, field or code has all these words, in the order of their codes: in force on `day`, or the
+        last version."""
+        shown = (newest(versions, day) or versions[-1] for versions in self.procedures.values() if versions)
+        found = (it for it in shown if is_found(text, it.name, it.field_name, it.code))
+        return sorted(found, key=lambda it: it.code)
 
 
 def snapshot(number: int, agencies: Iterable[Agency], procedures: Iterable[Procedure]) -> Snapshot:

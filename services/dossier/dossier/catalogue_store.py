@@ -109,11 +109,10 @@ async def all_procedures(rx: Reading) -> list[Procedure]:
 async def procedures(rx: Reading, day: date, field_code: str | None, after: str, limit: int) -> list[Procedure]:
     """One version per procedure, in order of the codes after `after`: in force on `day`, else the latest."""
     rows = await rx.rows(
-        f"SELECT DISTINCT ON (code) {_PROCEDURE} FROM procedure_version "  # noqa: S608
-        "WHERE code > :after AND (CAST(:field AS text) IS NULL OR field_code = :field) "
-        "ORDER BY code, (valid_from IS NULL OR valid_from <= :day) DESC, valid_from DESC NULLS LAST, "
-        "version DESC "
-        "LIMIT :limit",
+        f"SELECT * FROM (SELECT DISTINCT ON (code) {_PROCEDURE}, field_code FROM procedure_version "  # noqa: S608
+        "WHERE code > :after ORDER BY code, (valid_from IS NULL OR valid_from <= :day) DESC, "
+        "valid_from DESC NULLS LAST, version DESC) AS shown "
+        "WHERE CAST(:field AS text) IS NULL OR field_code = :field ORDER BY code LIMIT :limit",
         day=day,
         field=field_code,
         after=after,
@@ -146,11 +145,12 @@ def _body(it: Procedure) -> dict[str, Any]:
         "field_name": it.field_name,
         "online_level": it.online_level,
         "limits": [[entry.channel, entry.limit.value, entry.limit.unit] for entry in it.limits],
-        "fees": [[fee.code, fee.name, fee.kind, fee.amount_vnd] for fee in it.fees],
+        "fees": [[fee.code, fee.name, fee.kind, fee.amount_vnd, fee.channel] for fee in it.fees],
         "components": [[paper.code, paper.name, paper.is_required] for paper in it.components],
         "results": [[result.code, result.name] for result in it.results],
         "agencies": it.agencies,
         "supplement_policy": it.supplement_policy,
+        "valid_to": None if it.valid_to is None else it.valid_to.isoformat(),
     }
 
 
@@ -170,4 +170,6 @@ def _a_procedure(row: Mapping[str, Any]) -> Procedure:
         results=tuple(Result(*result) for result in body["results"]),
         agencies=tuple(body["agencies"]),
         supplement_policy=body["supplement_policy"],
+        # What versions from before did not have yet: fees are then any channel's, and the end is open.
+        valid_to=date.fromisoformat(body["valid_to"]) if body.get("valid_to") else None,
     )

@@ -64,6 +64,20 @@ class Catalogue:
         """The procedure's version in force on `day` (Vietnamese date)."""
         return self._snapshot.procedure(code, day)
 
+    def find_agencies(self, text: str) -> list[Agency]:
+        """Search by words: `Snapshot.find_agencies`."""
+        return self._snapshot.find_agencies(text)
+
+    def find_procedures(self, text: str, day: date) -> list[Procedure]:
+        """Search by words: `Snapshot.find_procedures`."""
+        return self._snapshot.find_procedures(text, day)
+
+    def is_performed_by(self, procedure: Procedure, codes: set[str], day: date) -> bool:
+        """Whether one of these agencies performs it, or one that they have succeeded by `day`."""
+        if any(map(procedure.is_performed_by, codes)):
+            return True
+        return any(map(procedure.is_performed_by, self._snapshot.predecessors(codes, day)))
+
     def procedure_version(self, code: str, version: int) -> Procedure | None:
         """The very version a dossier was filed under."""
         return next((it for it in self._snapshot.procedures.get(code, ()) if it.version == version), None)

@@ -68,8 +68,8 @@ async def listed(rx: Reading, code: str) -> Sequence[Mapping[str, Any]]:
 
 async def _locked(tx: Transaction, code: str) -> Dossier:
     dossier = (await store.lock(tx, [code])).get(code)
-    if dossier is None:
-        raise NotFound
+    if dossier is None or not await store.speaks_for(tx, dossier.agency_code):
+        raise NotFound  # who took the papers in for this agency does not correct what it did
     return dossier
 
 

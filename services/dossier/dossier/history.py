@@ -51,6 +51,7 @@ def filed(known: Dossier) -> Dossier:
         known, status=Status.SUBMITTED, version=1, transition_version=1, last_at=known.submitted_at, back_to=None,
         received_at=None, due_at=None, finished_at=None, returned_at=None, refused_at=None, is_extended=False,
         has_electronic_result=False, supplements=(), pauses=(), results=(), apologies=(), last_reason=None,
+        handed_over_at=None,
     )  # fmt: skip
 
 

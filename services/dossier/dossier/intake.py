@@ -13,14 +13,15 @@ from typing import Any
 
 import asyncpg
 
-from dossier import intake_store, ndjson, store, submitting
+from dossier import intake_store, ndjson, reusing, store, submitting
 from dossier.bodies import Filing, FilingLine, parse
 from dossier.cataloguing import Catalogue
 from dossier.intake_store import Line
 from dossier.numbering import Numbers
+from dossier.person import PersonKeys
 from dossier.refusal import ExternalReferenceTaken
 from dossier.singles import Singles
-from dossier.submitting import Draft, PersonHash, Sender
+from dossier.submitting import Draft, Sender
 from shared import clock, idempotency, strict_json
 from shared.auth import Caller
 from shared.crashpoint import crashpoint
@@ -59,14 +60,14 @@ class Intake:
         singles: Singles,
         catalogue: Catalogue,
         numbers: Numbers,
-        person_hash: PersonHash,
+        person_keys: PersonKeys,
     ) -> None:
         self._database = database
         self._direct = direct
         self._singles = singles
         self._catalogue = catalogue
         self._numbers = numbers
-        self._person_hash = person_hash
+        self._person_keys = person_keys
 
     async def one(self, body: bytes, caller: Caller, key: str | None, cause: Cause) -> Stored:
         """Store one dossier; the answer, or the first answer under the same key (then `Idempotency-Replayed`)."""
@@ -75,9 +76,10 @@ class Intake:
         crashpoint("intake.before")
         try:
             draft = await submitting.check_afresh(filing, caller, self._catalogue, clock.now(), self._database)
+            await self._require_sources(filing)
             number = (await self._numbers.draw({draft.day: 1}))[draft.day][0]
             sender = Sender(caller, cause, key, sha)
-            line = submitting.line(draft, number, sender, self._person_hash, in_batch=False)
+            line = submitting.line(draft, number, sender, self._person_keys, in_batch=False)
             await self._singles.insert(caller.agencies, line)
             crashpoint("intake.after_commit")
         except (HubError, _TAKEN, _LOCKED) as refusal:
@@ -117,15 +119,23 @@ class Intake:
                 drafts.append(
                     await submitting.check_afresh(filing, caller, self._catalogue, clock.now(), self._database)
                 )
+                await self._require_sources(filing)
             except HubError as refusal:
                 refusal.members["index"] = index
                 raise
         numbers = await self._numbers.draw(Counter(draft.day for draft in drafts))
         sender = Sender(caller, cause, None, None)
         return [
-            submitting.line(draft, numbers[draft.day].pop(0), sender, self._person_hash, in_batch=False)
+            submitting.line(draft, numbers[draft.day].pop(0), sender, self._person_keys, in_batch=False)
             for draft in drafts
         ]
+
+    async def _require_sources(self, filing: Filing) -> None:
+        """What it reuses is there. Raises as `reusing.require`."""
+        papers = [paper.__dict__ for paper in filing.attachments]
+        if reusing.names_sources(papers):
+            async with self._database.reading() as rx:
+                await reusing.require(rx, self._person_keys, filing.applicant.personal_id, papers)
 
     async def batch(self, lines: Sequence[bytes], caller: Caller, cause: Cause) -> list[Answer]:
         """One answer per line, in order. Two groups at a time: one is decoded while PostgreSQL stores the other."""
@@ -191,7 +201,7 @@ class Intake:
             assert entry.draft is not None
             sender = Sender(caller, cause, entry.key, entry.sha)
             number = numbers[entry.draft.day].pop(0)
-            lines.append(submitting.line(entry.draft, number, sender, self._person_hash, in_batch=True))
+            lines.append(submitting.line(entry.draft, number, sender, self._person_keys, in_batch=True))
         await self._insert(lines, caller)
         for entry, line in zip(drafted, lines, strict=True):
             entry.answer = {"status": 201, "code": line.dossier.code}
@@ -237,6 +247,10 @@ class Intake:
                         )
                     except HubError as refusal:
                         entry.answer = ndjson.refusal(refusal)
+                try:
+                    await self._require_sources(entry.filing)
+                except HubError as refusal:
+                    entry.answer = ndjson.refusal(refusal)
 
 
 def _entry(index: int, line: bytes) -> _Entry:

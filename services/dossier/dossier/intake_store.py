@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from dossier.person import Sealed
 from dossier.record import Dossier
 from shared.db import Reading, Transaction
 from shared.direct import Direct
@@ -25,12 +26,14 @@ _COLUMNS: tuple[tuple[str, str, Callable[["Line"], Any]], ...] = (
     ("recorded_at", "timestamptz", lambda it: it.recorded_at),
     ("identity_outcome", "text", lambda it: it.dossier.identity_outcome),
     ("has_digitised", "boolean", lambda it: it.dossier.has_digitised),
-    ("person_hash", "bytea", lambda it: it.person_hash),
+    ("person_hash", "bytea", lambda it: None if it.person is None else it.person.hash),
+    ("person_sealed", "bytea", lambda it: None if it.person is None else it.person.sealed),
     ("applicant", "text", lambda it: it.applicant),
     ("abstract", "text", lambda it: it.abstract),
     ("form", "text", lambda it: it.form),
     ("attachments", "text", lambda it: it.attachments),
     ("return_method", "text", lambda it: it.return_method),
+    ("receiver_code", "text", lambda it: it.dossier.receiver_code),
     ("exchange_id", "text", lambda it: it.exchange_id),
     ("event_id", "text", lambda it: it.event_id),
     ("event", "text", lambda it: it.event),
@@ -43,10 +46,10 @@ _COLUMNS: tuple[tuple[str, str, Callable[["Line"], Any]], ...] = (
 _INTO = {
     "dossier": """code agency_code procedure_code procedure_version channel client_id external_reference status=1
         version=1 transition_version=1 last_at=submitted_at submitted_at recorded_at identity_outcome has_digitised
-        person_hash applicant=applicant::jsonb abstract form=form::jsonb attachments=attachments::jsonb
-        return_method""",
+        person_hash person_sealed applicant=applicant::jsonb abstract form=form::jsonb attachments=attachments::jsonb
+        return_method receiver_code""",
     "transition": """code version=1 agency_code action='submit' to_status=1 at=submitted_at recorded_at client_id
-        exchange_id""",
+        exchange_id receiver_code""",
     "idempotency": "client_id key body_sha256 status=201 answer headers=headers::jsonb",
     "outbox": "event_id source='/lgsp/dossier' topic='lgsp.dossier' key=code value=event",
 }
@@ -98,7 +101,7 @@ class Line(NamedTuple):
     exchange_id: str | None
     external_reference: str | None
     recorded_at: datetime
-    person_hash: bytes | None
+    person: Sealed | None
     applicant: str
     abstract: str
     form: str
@@ -123,10 +126,16 @@ async def insert(direct: Direct, agencies: Iterable[str], lines: Sequence[Line])
 
 async def insert_together(tx: Transaction, combined_id: str, lines: Sequence[Line]) -> None:
     """Write linked dossiers in this transaction. Raises asyncpg's UniqueViolationError as `insert` does."""
-    tx.publishes = True
-    await tx.raw.execute(_INSERT_MANY, *([value(line) for line in lines] for _, _, value in _COLUMNS))
+    await insert_all(tx, lines)
     codes = [line.dossier.code for line in lines]
     await tx.raw.execute(_COMBINED, codes, [line.dossier.agency_code for line in lines], combined_id)
+
+
+async def insert_all(tx: Transaction, lines: Sequence[Line]) -> None:
+    """Write them in this transaction, beside what else it writes."""
+    if lines:
+        tx.publishes = True
+        await tx.raw.execute(_INSERT_MANY, *([value(line) for line in lines] for _, _, value in _COLUMNS))
 
 
 async def codes_by_reference(rx: Reading, client_id: str, references: Sequence[str]) -> dict[str, str]:

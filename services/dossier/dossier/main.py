@@ -14,8 +14,11 @@ from dossier import (
     feed_api,
     intake_api,
     ministry_api,
+    person_api,
     petition_api,
+    portal_api,
     rating_api,
+    reception_api,
     stuck_api,
     stuck_store,
     transition_api,
@@ -28,20 +31,25 @@ from dossier.handling import Procedures
 from dossier.intake import Intake
 from dossier.ministry_replaying import Replayer
 from dossier.numbering import Numbers
+from dossier.person import PersonKeys
+from dossier.rekeying import Rekeying
 from dossier.settings import Settings
 from dossier.settling import Ministries
 from dossier.singles import Singles
-from dossier.submitting import PersonHash
 from shared import exchanges, service
 from shared.auth import JwksSource
 from shared.db import Database
 from shared.direct import Direct
+from shared.partner_key import PORTAL, PartnerKey
 from shared.published import Tail
 from shared.service import Runtime
 
 ROUTERS = (
     intake_api.router,
     combined_api.router,
+    portal_api.router,
+    reception_api.router,
+    person_api.router,
     stuck_api.router,
     transition_api.router,
     correction_api.router,
@@ -68,6 +76,18 @@ async def _look(database: Database, every_seconds: float) -> int:
     return 0
 
 
+def _follow(runtime: Runtime, procedures: Procedures) -> None:
+    """What others tell of dossiers: the register, the payment service, ministries."""
+    ministries = Ministries(runtime.system_database, procedures)
+    folding = Consumers(procedures, ministries)
+    runtime.read(consumers.IDENTITY, folding.identity)
+    runtime.read(consumers.PAYMENT, folding.payment)
+    runtime.read(consumers.MINISTRY, folding.ministry)
+    runtime.work("ministries", ministries.step, idle_seconds=_TAKE_UP_SECONDS)
+    replayer = Replayer(runtime.system_database, ministries)
+    runtime.work("ministry replays", replayer.step, idle_seconds=_TAKE_UP_SECONDS)
+
+
 def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI:
     """The application; nothing is opened before its lifespan begins. `jwks` is given by tests."""
 
@@ -80,26 +100,26 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         runtime.verifier.widen = catalogue.widened
         app.state.calendar = working_calendar.vietnam()
         procedures = Procedures(catalogue, app.state.calendar)
-        person_hash = PersonHash.from_file(settings.person_hash_key_file)
-        app.state.catalogue = catalogue
-        app.state.procedures = procedures
-        app.state.person_hash = person_hash
+        person_keys = PersonKeys.from_file(settings.person_keys_file)
+        rekeying = Rekeying(
+            runtime.system_database, person_keys, settings.person_keys_file, settings.person_key_rest_seconds
+        )
+        await rekeying.refresh()
+        runtime.checks["person keys"] = rekeying.check
+        app.state.catalogue, app.state.procedures = catalogue, procedures
+        app.state.person_keys = person_keys
+        app.state.portal_key = PartnerKey(PORTAL, settings.portal_inbound_secret.get_secret_value())
         api_url = settings.database_api_url.get_secret_value()
         direct = Direct(api_url, size=settings.intake_lanes, wake=database.wake)
         runtime.close_at_end(direct)
         singles = Singles(direct)
         app.state.tail = Tail(runtime.system_database, feed_api.TOPIC, feed_api.told)
         runtime.close_at_end(app.state.tail)
-        app.state.intake = Intake(database, direct, singles, catalogue, Numbers(database), person_hash)
-        ministries = Ministries(runtime.system_database, procedures)
-        folding = Consumers(procedures, ministries)
-        runtime.read(consumers.IDENTITY, folding.identity)
-        runtime.read(consumers.PAYMENT, folding.payment)
-        runtime.read(consumers.MINISTRY, folding.ministry)
+        app.state.intake = Intake(database, direct, singles, catalogue, Numbers(database), person_keys)
+        _follow(runtime, procedures)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
-        runtime.work("ministries", ministries.step, idle_seconds=_TAKE_UP_SECONDS)
-        replayer = Replayer(runtime.system_database, ministries)
-        runtime.work("ministry replays", replayer.step, idle_seconds=_TAKE_UP_SECONDS)
+        runtime.work("person keys", rekeying.refresh, idle_seconds=settings.person_keys_check_seconds)
+        runtime.work("rekeying", rekeying.step, idle_seconds=settings.person_keys_check_seconds)
         every_seconds = settings.stuck_check_seconds
         runtime.work("stuck", lambda: _look(runtime.system_database, every_seconds), idle_seconds=every_seconds / 3)
         singles.start()

@@ -17,7 +17,7 @@ TOPIC = "lgsp.dossier"
 
 STATE = """code, agency_code, procedure_code, procedure_version, channel, status, back_to, version,
   transition_version, last_at, submitted_at, received_at, due_at, finished_at, returned_at, refused_at,
-  identity_outcome, is_extended, has_digitised, has_electronic_result, detail"""
+  identity_outcome, is_extended, has_digitised, has_electronic_result, receiver_code, detail"""
 """The columns `a_dossier` needs."""
 
 _LOCK = f"SELECT {STATE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"  # noqa: S608
@@ -59,14 +59,14 @@ FROM unnest($1::text[], $2::text[]) AS n(code, added) WHERE d.code = n.code
 """
 _TRANSITIONS = """
 INSERT INTO transition (code, version, agency_code, action, from_status, to_status, at, recorded_at, reason, actor,
-                        client_id, exchange_id, due_before, due_after, detail)
-SELECT code, version, agency_code, action, from_status, to_status, at, $16, reason, actor::jsonb,
-       client_id, exchange_id, due_before, due_after, detail::jsonb
+                        client_id, exchange_id, due_before, due_after, detail, receiver_code)
+SELECT code, version, agency_code, action, from_status, to_status, at, $17, reason, actor::jsonb,
+       client_id, exchange_id, due_before, due_after, detail::jsonb, receiver_code
 FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::timestamptz[],
             $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[],
-            $15::int[])
+            $15::text[], $16::int[])
   AS n(code, version, agency_code, action, from_status, to_status, at, reason, actor, client_id, exchange_id,
-       due_before, due_after, detail, number)
+       due_before, due_after, detail, receiver_code, number)
 ORDER BY number
 """
 _ANSWERS = """
@@ -123,6 +123,11 @@ async def save(tx: Transaction, changes: Sequence[Change], recorded_at: datetime
     )
 
 
+async def speaks_for(rx: Reading, agency_code: str) -> bool:
+    """Whether the transaction's agencies cover this one: what a receiver sees may be another's."""
+    return bool(await rx.raw.fetchval("SELECT hub_covers($1)", agency_code))
+
+
 async def answers(rx: Reading, client_id: str, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """The first answers under these idempotency keys."""
     rows = await rx.raw.fetch(_ANSWERS, client_id, list(keys))
@@ -156,6 +161,7 @@ async def _save_transitions(tx: Transaction, changes: Sequence[Change], recorded
         [step.due_before for step in steps],
         [step.after.due_at for step in steps],
         [_transition_detail(step) for step in steps],
+        [step.after.receiver_code for step in steps],
         list(range(len(steps))),
         recorded_at,
     )
@@ -193,6 +199,8 @@ def a_dossier(row: Mapping[str, Any]) -> Dossier:
         results=tuple(detail.get("results", ())),
         apologies=tuple(detail.get("apologies", ())),
         last_reason=detail.get("last_reason"),
+        receiver_code=row["receiver_code"],
+        handed_over_at=_time(detail.get("handed_over_at")),
     )
 
 
@@ -207,6 +215,7 @@ def _detail(it: Dossier) -> str:
         "results": it.results,
         "apologies": it.apologies,
         "last_reason": it.last_reason,
+        "handed_over_at": it.handed_over_at,
     }
     return _json({name: value for name, value in members.items() if value})
 

@@ -38,7 +38,7 @@ found AS (
                    AND again.submitted_at < d.last_at + $4) THEN d.last_at END)
   ) AS it(kind, since) JOIN limits USING (kind)
   -- Most dossiers have been returned: nothing is asked of them.
-  WHERE d.status NOT IN (3, 10) AND (d.status <> 7 OR d.detail ? 'supplements')
+  WHERE d.status IN (1, 2, 4, 5, 6, 7, 8, 9) AND (d.status <> 7 OR d.detail ? 'supplements')
     AND it.since <= now() - limits.after),
 freed AS (DELETE FROM stuck s WHERE NOT EXISTS (SELECT FROM found f WHERE f.code = s.code AND f.kind = s.kind))
 INSERT INTO stuck AS s (code, kind, agency_code, version, since)

@@ -4,18 +4,17 @@
 transition, its event, its answer), so that one statement stores one dossier or five hundred (`intake_store`).
 """
 
-import hashlib
-from datetime import datetime
-from pathlib import Path
+from datetime import date, datetime
 from typing import NamedTuple
 
-from dossier import numbering, view
+from dossier import numbering, reusing, view
 from dossier.bodies import IMPORT_SCOPE, Filing
 from dossier.catalogue import Procedure
 from dossier.cataloguing import Catalogue
 from dossier.dossier import AHEAD, BACK, SUBMITTERS
 from dossier.intake_store import Line
 from dossier.numbering import Day
+from dossier.person import PersonKeys
 from dossier.record import Dossier, Status
 from dossier.refusal import ActionNotForRole, AgencyNotValid, ProcedureNotValid
 from dossier.store import SOURCE
@@ -26,24 +25,6 @@ from shared.errors import AgencyNotPermitted, FieldError, InsufficientScope, Inv
 from shared.events import Cause, Event, new_event
 
 
-class PersonHash:
-    """Keyed hash of personal IDs: the index finds a person's dossiers, a stolen table does not give the numbers."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    @classmethod
-    def from_file(cls, path: Path) -> "PersonHash":
-        """The key file holds 32 bytes in hex."""
-        return cls(bytes.fromhex(path.read_text("ascii").strip()))
-
-    def of(self, personal_id: str | None) -> bytes | None:
-        """BLAKE2b in keyed mode (RFC 7693 §2.9): a MAC, and three times as fast as HMAC-SHA-256."""
-        if personal_id is None:
-            return None
-        return hashlib.blake2b(personal_id.encode(), key=self._key, digest_size=32).digest()
-
-
 class Draft(NamedTuple):
     """A filing that the rules accept, without its code. `day`: the agency's day that its number is drawn from."""
 
@@ -52,6 +33,7 @@ class Draft(NamedTuple):
     submitted_at: datetime
     now: datetime
     day: Day
+    receiver_code: str | None = None
 
 
 class Sender(NamedTuple):
@@ -67,19 +49,34 @@ def check(filing: Filing, caller: Caller, catalogue: Catalogue, now: datetime) -
     """Role, agency, procedure, time. Raises the first refusal."""
     if caller.role not in SUBMITTERS:
         raise ActionNotForRole
+    reusing.require_officer([paper.__dict__ for paper in filing.attachments], caller.role)
     submitted_at = _submitted_at(filing, caller, now)
     day = clock.local_date(submitted_at)
     agency = catalogue.agency(filing.agency_code, day)
     # Whoever may not file for an agency does not learn whether it exists.
-    caller.require_agency(filing.agency_code if agency is None else agency.code)
+    receiver = _receiver(filing, caller, catalogue, day)
+    if receiver is None:
+        caller.require_agency(filing.agency_code if agency is None else agency.code)
     if agency is None:
         raise AgencyNotValid
     procedure = catalogue.procedure(filing.procedure_code, day)
     filed_with = catalogue.find_agency(filing.agency_code)
     performers = {agency.code} if filed_with is None else {agency.code, filed_with.code}
-    if procedure is None or not any(map(procedure.is_performed_by, performers)):
+    if procedure is None or not catalogue.is_performed_by(procedure, performers, day):
         raise ProcedureNotValid
-    return Draft(filing, procedure, submitted_at, now, (agency.code, day))
+    for_another = None if receiver == agency.code else receiver
+    return Draft(filing, procedure, submitted_at, now, (agency.code, day), for_another)
+
+
+def _receiver(filing: Filing, caller: Caller, catalogue: Catalogue, day: date) -> str | None:
+    """The agency whose desk takes the papers in for the competent one: there the caller must be at home."""
+    if filing.receiving_agency_code is None:
+        return None
+    found = catalogue.agency(filing.receiving_agency_code, day)
+    caller.require_agency(filing.receiving_agency_code if found is None else found.code)
+    if found is None:
+        raise AgencyNotValid
+    return found.code
 
 
 async def check_afresh(
@@ -94,7 +91,7 @@ async def check_afresh(
         return check(filing, caller, catalogue, now)
 
 
-def line(draft: Draft, number: int, sender: Sender, person_hash: PersonHash, *, in_batch: bool) -> Line:
+def line(draft: Draft, number: int, sender: Sender, person_keys: PersonKeys, *, in_batch: bool) -> Line:
     """Everything that is written for one dossier."""
     filing, applicant = draft.filing, draft.filing.applicant
     agency_code, day = draft.day
@@ -112,6 +109,7 @@ def line(draft: Draft, number: int, sender: Sender, person_hash: PersonHash, *, 
         submitted_at=draft.submitted_at,
         identity_outcome="pending" if applicant.personal_id else "not_required",
         has_digitised=digitised,
+        receiver_code=draft.receiver_code,
     )
     event = _submitted(dossier, draft, sender.cause.traceparent)
     return Line(
@@ -120,8 +118,8 @@ def line(draft: Draft, number: int, sender: Sender, person_hash: PersonHash, *, 
         exchange_id=sender.cause.exchange_id,
         external_reference=filing.external_reference,
         recorded_at=draft.now,
-        person_hash=person_hash.of(applicant.personal_id),
-        applicant=_json(applicant.__dict__),
+        person=person_keys.sealed(applicant.personal_id, dossier.code),
+        applicant=_json({name: value for name, value in applicant.__dict__.items() if name != "personal_id"}),
         abstract=filing.abstract,
         form=_json(filing.form),
         attachments=_json([paper.__dict__ for paper in filing.attachments]),

@@ -13,6 +13,7 @@ from gateway.effects import Effects, EffectsElsewhere, EffectsHere
 from gateway.following import Following
 from gateway.forwarding import Forwarding, Front
 from gateway.keys import Keys
+from gateway.partner_door import PartnerDoor
 from gateway.protocol import hardened
 from gateway.quota import Quota
 from gateway.recording import Recorder
@@ -26,6 +27,7 @@ from gateway.upstream import Upstream
 from shared import service
 from shared.auth import JwksSource
 from shared.db import Database
+from shared.partner_key import PORTAL, PartnerKey
 from shared.revocations import Revocations
 from shared.service import Runtime
 
@@ -95,6 +97,11 @@ def _forwarding(
         answer_cap=settings.answer_buffer_bytes,
         body_deadline_seconds=settings.body_deadline_seconds,
         most_held_bytes=settings.bodies_held_bytes,
+        portal_door=PartnerDoor(
+            PartnerKey(PORTAL, settings.portal_inbound_secret.get_secret_value()),
+            settings.portal_networks,
+            settings.trusted_proxies,
+        ),
     )
 
 

@@ -12,8 +12,9 @@ from urllib.parse import unquote_to_bytes
 from shared.errors import HubError, NotFound
 
 Service = Literal["gateway", "dossier", "payment", "citizen-db-adapter", "sync-national", "console"]
-Access = Literal["token", "own", "none"]
-"""token: a bearer token with the scope · own: the route authenticates by itself · none: public."""
+Access = Literal["token", "partner", "own", "none"]
+"""token: a bearer token with the scope · partner: a known address with the shared credential (`partner_door`) ·
+own: the route authenticates by itself · none: public."""
 
 Concern = Literal["nothing", "path", "query", "answer", "lines", "items", "events"]
 """Where the dossiers of an exchange are named: the path's {code}; `dossier_code` in the query; the answer's
@@ -46,6 +47,11 @@ class Route:
     """Waits for news: a long poll, or a stream. It must not take the places of those who want an answer."""
 
     @property
+    def is_for_known(self) -> bool:
+        """Whether the gateway itself finds out who calls; a stranger's refusal is counted and not recorded."""
+        return self.access in ("token", "partner")
+
+    @property
     def kind(self) -> Kind:
         """Which places of its service it takes."""
         return "long" if self.is_long else "batch" if self.is_batch else "single"
@@ -76,12 +82,16 @@ def _dossier() -> list[Route]:
         Route("PUT", "/v1/agencies/{code}", "dossier", "catalogue:write"),
         Route("GET", "/v1/procedures", "dossier", "catalogue:read"),
         Route("GET", "/v1/procedures/{code}", "dossier", "catalogue:read"),
+        Route("GET", "/v1/procedures/{code}/versions", "dossier", "catalogue:read"),
         Route("PUT", "/v1/procedures/{code}", "dossier", "catalogue:write"),
         Route("POST", "/v1/dossiers", "dossier", write, concern="answer"),
         Route("POST", "/v1/dossiers/batch", "dossier", write, concern="lines", body_bytes=BATCH_BYTES),
         Route("POST", "/v1/dossiers/combined", "dossier", write, concern="items"),
         Route("GET", "/v1/dossiers", "dossier", read, concern="items"),
+        Route("POST", "/v1/persons/documents", "dossier", read, concern="items"),
         Route("POST", "/v1/dossiers/search", "dossier", read, concern="items"),
+        Route("GET", "/v1/dossiers/receptions", "dossier", read),
+        Route("GET", "/v1/dossiers/counts", "dossier", read),
         Route("GET", "/v1/dossiers/stuck", "dossier", read, concern="items"),
         Route("GET", "/v1/dossiers/{code}", "dossier", read, concern="path"),
         Route("GET", "/v1/dossiers/{code}/history", "dossier", read, concern="path"),
@@ -91,6 +101,7 @@ def _dossier() -> list[Route]:
         Route("GET", "/v1/dossiers/{code}/corrections", "dossier", read, concern="path"),
         Route("POST", "/v1/dossiers/{code}/corrections/decision", "dossier", transition, concern="path"),
         Route("GET", "/v1/tracking/{code}", "dossier", read, concern="path"),
+        Route("POST", "/dvcqg/dossiers", "dossier", access="partner", concern="answer"),
         Route("POST", "/v1/ratings", "dossier", write, concern="answer"),
         Route("GET", "/v1/feed", "dossier", read, is_long=True),
         Route("GET", "/v1/ratings", "dossier", read),
@@ -137,6 +148,7 @@ def _sync() -> list[Route]:
         Route("GET", "/v1/sync/dossiers/{code}", "sync-national", "sync:read", concern="path"),
         Route("POST", "/v1/sync/dossiers/{code}/retry", "sync-national", "sync:operate", concern="path"),
         Route("POST", "/v1/sync/retries", "sync-national", "sync:operate"),
+        Route("GET", "/v1/sync/retries", "sync-national", "sync:read"),
         Route("GET", "/v1/sync/retries/{replay_id}", "sync-national", "sync:read"),
         Route("POST", "/v1/sync/retries/{replay_id}/confirm", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/retries/{replay_id}/cancel", "sync-national", "sync:operate"),
@@ -165,7 +177,10 @@ def _console() -> list[Route]:
         for method in ("GET", "POST")
         for template in ("/console", f"/console/{PREFIX}")
     ]
+    # A form brings a portal's export with a few fields around it.
+    form_bytes = EXPORT_BYTES + 64 * KIBIBYTE
     return [
+        Route("POST", "/console/reconciliations/file", "console", access="own", body_bytes=form_bytes),
         Route("GET", "/v1/reports/agencies", "console", "report:read"),
         Route("GET", "/v1/reports/fees", "console", "report:read"),
         Route("GET", f"/console/static/{PREFIX}", "console", access="none", is_recorded=False),
@@ -220,7 +235,6 @@ LATER: tuple[tuple[str, str], ...] = (
     ("GET", "/v1/settlements/{id}"),
     ("GET", "/v1/reports/indicators"),
     ("GET", "/v1/reports/form-ii06a"),
-    ("POST", "/dvcqg/dossiers"),
     ("POST", "/dvcqg/payments-due"),
 )
 """Operations of the contract that are not built yet: 501 tells an integrator that the path is right."""

@@ -14,6 +14,7 @@ from sandbox.payment_platform import PaymentPlatform
 from sandbox.payment_platform_payer import Payer
 from sandbox.population import Population
 from sandbox.portal import Portal
+from sandbox.portal_filer import Filer
 from sandbox.settings import Settings
 from sandbox.store import Store
 from shared import problems, service
@@ -45,6 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="LGSP Hub sandbox: the national systems", version="1", lifespan=lifespan)
     app.state.systems = systems
+    secret = settings.portal_inbound_secret.get_secret_value()
+    app.state.filer = Filer(systems.store, url=settings.inbound_url, secret=secret)
     problems.install(app)
     app.include_router(api.router)
     app.include_router(api.operations)

@@ -37,6 +37,7 @@ from sync_national.syncing import TOPIC, Courier, Pace
 DESTINATION = "dvcqg"
 _IDLE_SECONDS = 1.0  # the bell wakes the workers; the poll finds what other copies' readers wrote
 _SUM_UP_SECONDS = 1.0
+_MEASURE_SECONDS = 5.0
 _FORGET_SECONDS = 3600.0
 _REPLAY_SECONDS = 0.5
 _RECONCILE_SECONDS = 1.0
@@ -61,6 +62,7 @@ def create_app(
         for number in range(settings.sync_workers):
             runtime.work(f"push {number}", courier.step, idle_seconds=_IDLE_SECONDS, wake=courier.bell.wake)
         runtime.work("tally", courier.sum_up, idle_seconds=_SUM_UP_SECONDS)
+        runtime.work("measure", courier.measure, idle_seconds=_MEASURE_SECONDS)
         app.state.reconciler = _reconcile(settings, runtime, courier, portal)
         runtime.work("forget", lambda: courier.forget(settings.sync_evidence_days), idle_seconds=_FORGET_SECONDS)
         app.state.courier, app.state.portal = courier, portal

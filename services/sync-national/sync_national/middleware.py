@@ -7,7 +7,7 @@ new, and "đã tồn tại" puts that right.
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -18,6 +18,7 @@ from sync_national.change import Trouble
 from sync_national.portal import (
     Exchange,
     Found,
+    Names,
     Portal,
     Reply,
     exchange_of,
@@ -46,7 +47,7 @@ class Middleware(Portal):
         super()._check(answer)
 
     async def _push(
-        self, service: str, data: Sequence[Any], codes: Collection[str], *, updating: bool
+        self, service: str, data: Sequence[Any], codes: Names, *, updating: bool
     ) -> tuple[Answer, Exchange]:
         doing: Doing = "progress" if service == "CapNhatTienDoHoSoMC" else "update" if updating else "insert"
         ends = time.monotonic() + self._deadline_seconds
@@ -58,7 +59,7 @@ class Middleware(Portal):
             if stopped is not None and stopped.trouble is not None:
                 answer = _unsent(stopped.trouble)
             else:
-                answer, told = await self._told(doing, service, part, names, ends)
+                answer, told = await self._told(doing, service, part, {name: codes[name] for name in names}, ends)
                 if exchange is None or answer.kind != "accepted":
                     exchange = told
             whole = answer
@@ -69,8 +70,7 @@ class Middleware(Portal):
         assert whole is not None
         if len({id(answer) for answer in each.values()}) == 1:
             return next(iter(each.values())), exchange
-        ours = codes if isinstance(codes, Mapping) else {name: name for name in codes}
-        bad = {ours[name]: answer for name, answer in each.items() if answer.kind != "accepted"}
+        bad = {codes[name]: answer for name, answer in each.items() if answer.kind != "accepted"}
         return (Answer("each", "", each=bad) if bad else whole), exchange
 
     def _parts(self, doing: Doing, data: Sequence[Any], names: list[str]) -> Iterator[tuple[list[str], list[Any]]]:
@@ -88,7 +88,7 @@ class Middleware(Portal):
                     yield [name], rows[first : first + self.profile.most_rows]
 
     async def _told(
-        self, doing: Doing, service: str, part: list[Any], names: Collection[str], ends: float
+        self, doing: Doing, service: str, part: list[Any], names: Names, ends: float
     ) -> tuple[Answer, Exchange]:
         at, started = clock.now(), time.monotonic()
         place = self.profile.place(doing, agency=self._account.agency_code, updating=doing == "update")
@@ -114,7 +114,7 @@ class Middleware(Portal):
             raise UpstreamInvalid(internal="the answer is no text", outcome_unknown=True) from fault
         return Reply(answer.status, 0 if self._says_success(text) else None, text[:500], [])
 
-    def _judged(self, doing: Doing, reply: Reply, names: Collection[str]) -> Answer:
+    def _judged(self, doing: Doing, reply: Reply, names: Names) -> Answer:
         answer = judge(reply, names, self.profile.exists_codes)
         if answer.kind == "accepted" and not self._says_success(reply.words):
             return Answer("refused", reply.words or f"error_code {reply.code}, {doing}")

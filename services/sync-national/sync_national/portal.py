@@ -43,6 +43,10 @@ _NO_CALLS_LEFT = "Đã dùng hết số lần gọi cổng của phút này"
 _LOGIN_PAUSE_SECONDS = 5  # a wrong password is not tried thousands of times
 
 
+Names = Mapping[str, str]
+"""Our codes of the dossiers in a call, by the `MaHoSo` the portal has for them."""
+
+
 class LoginRefused(UpstreamUnavailable):
     """The portal does not let us in."""
 
@@ -132,11 +136,11 @@ class Portal:
         """Whether a call now would only be refused here."""
         return self._peer.breaker.state == "open" or time.monotonic() < self._turned_away_until
 
-    async def push(self, records: Sequence[Any], codes: Collection[str], *, updating: bool) -> tuple[Answer, Exchange]:
+    async def push(self, records: Sequence[Any], codes: Names, *, updating: bool) -> tuple[Answer, Exchange]:
         """DongBoHoSoMC. `records` are JSON values or ready fragments, one per code."""
         return await self._push("DongBoHoSoMC", records, codes, updating=updating)
 
-    async def push_progress(self, rows: Sequence[Any], codes: Collection[str]) -> tuple[Answer, Exchange]:
+    async def push_progress(self, rows: Sequence[Any], codes: Names) -> tuple[Answer, Exchange]:
         """CapNhatTienDoHoSoMC. Rows of several dossiers go together."""
         return await self._push("CapNhatTienDoHoSoMC", rows, codes, updating=True)
 
@@ -155,7 +159,7 @@ class Portal:
         return Found(rows[0] if rows else None), exchange
 
     async def _push(
-        self, service: str, data: Sequence[Any], codes: Collection[str], *, updating: bool
+        self, service: str, data: Sequence[Any], codes: Names, *, updating: bool
     ) -> tuple[Answer, Exchange]:
         at, started = clock.now(), time.monotonic()
         body = {"service": service, "isUpdating": "True" if updating else "False", "data": data}
@@ -276,10 +280,10 @@ def reply_of(answer: http.Answer) -> Reply:
     )
 
 
-def judge(reply: Reply, codes: Collection[str], exists_codes: Collection[int] = NATIONAL.exists_codes) -> Answer:
+def judge(reply: Reply, codes: Names, exists_codes: Collection[int] = NATIONAL.exists_codes) -> Answer:
     """Which kind of answer it is to a push of these codes."""
     words = vietnamese.normal(reply.words).lower()
-    named = next((code for code in _CODE.findall(reply.words) if code in codes), None)
+    named = next((codes[code] for code in _CODE.findall(reply.words) if code in codes), None)
     if "đã tồn tại" in words and reply.code in exists_codes:
         return Answer("exists", reply.words, named)
     if reply.code == 0:
@@ -292,7 +296,7 @@ def judge(reply: Reply, codes: Collection[str], exists_codes: Collection[int] = 
     return Answer("refused", reply.words or f"error_code {reply.code}", named)
 
 
-def _each(reply: Reply, codes: Collection[str]) -> dict[str, Answer]:
+def _each(reply: Reply, codes: Names) -> dict[str, Answer]:
     """Answers of the records that a portal lists one by one (those not listed were accepted)."""
     each: dict[str, Answer] = {}
     for row in reply.result:
@@ -301,7 +305,7 @@ def _each(reply: Reply, codes: Collection[str]) -> dict[str, Answer]:
         code = _number(row.get("error_code"))
         one = judge(Reply(reply.status, code, _words(row), ()), codes)
         if one.kind != "accepted":
-            each[row["MaHoSo"]] = one
+            each[codes[row["MaHoSo"]]] = one
     return each
 
 

@@ -223,7 +223,7 @@ class Reconciler:
     async def _looked_up(self, item: Item) -> tuple[Ours, Theirs | None]:
         code = str(item["code"])
         async with self._places:
-            found, _ = await self._portal.look_up(code)
+            found, _ = await self._portal.look_up(portal_record.portal_code(item))
         if found.trouble is not None:
             raise UpstreamUnavailable(internal=found.trouble.reason)
         try:

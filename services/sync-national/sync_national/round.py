@@ -14,7 +14,7 @@ import orjson
 
 from shared import strict_json
 from sync_national import portal_record
-from sync_national.batch import Answer, Batch, Call, Result
+from sync_national.batch import Answer, Batch, Result
 from sync_national.change import ACCEPTED, Presence, Settled, State, Trouble, Visit
 from sync_national.evidence import Attempt
 from sync_national.portal import Exchange, Portal
@@ -177,7 +177,7 @@ class Round:
 
     async def _ask(self, passage: Passage) -> None:
         """TraCuuHoSo settles an earlier visit whose answer is missing."""
-        found, exchange = await self._portal.look_up(passage.prepared.code)
+        found, exchange = await self._portal.look_up(passage.prepared.portal_code)
         passage.exchanges.append((exchange, True))
         passage.was_asked = True
         if found.trouble is not None:
@@ -220,7 +220,7 @@ class Round:
                 continue
             sent = [self._passages[code] for code in call.codes]
             records = [orjson.Fragment(p.prepared.text) for p in sent]
-            answer, exchange = await self._portal.push(records, call.codes, updating=call.updating)
+            answer, exchange = await self._portal.push(records, _names(sent), updating=call.updating)
             self._note(sent, answer, exchange)
             for passage in sent:
                 passage.sent_record = True
@@ -242,7 +242,7 @@ class Round:
         batch = Batch([], [p.prepared.code for p in passages])
         while (call := batch.next_call()) is not None:
             sent = [self._passages[code] for code in call.codes]
-            answer = await self._push_rows(call, sent)
+            answer = await self._push_rows(sent)
             if answer.kind == "missing":
                 # The portal lost a dossier it had accepted: the record goes again, with all its rows.
                 for passage in sent if len(sent) == 1 else [p for p in sent if p.prepared.code == answer.named]:
@@ -265,11 +265,11 @@ class Round:
                 if passage.found_absent and passage.trouble:
                     passage.trouble = Trouble("unreachable", passage.trouble.reason)
 
-    async def _push_rows(self, call: Call, sent: Sequence[Passage]) -> Answer:
+    async def _push_rows(self, sent: Sequence[Passage]) -> Answer:
         if not await self._hold():
             return Answer("trouble", _LET_GO.reason, trouble=_LET_GO)
         rows = [row for passage in sent for row in passage.new_rows]
-        answer, exchange = await self._portal.push_progress(rows, call.codes)
+        answer, exchange = await self._portal.push_progress(rows, _names(sent))
         self._note(sent, answer, exchange)
         for passage in sent:
             passage.sent_rows = passage.new_rows
@@ -291,6 +291,10 @@ class Round:
                 self._exchange_texts[key] = strict_json.dumps(_shown(exchange, about_it=about_it))
             texts.append(self._exchange_texts[key])
         return (b"[" + b",".join(texts) + b"]").decode()
+
+
+def _names(sent: Iterable[Passage]) -> dict[str, str]:
+    return {passage.prepared.portal_code: passage.prepared.code for passage in sent}
 
 
 def _is_missing(answer: Answer, passage: Passage) -> bool:

@@ -30,7 +30,7 @@ from shared.dossiers import Dossiers
 from shared.errors import Upstream
 from shared.events import Event
 from shared.telemetry import log
-from sync_national import evidence, hold_store, incident_store, store
+from sync_national import evidence, hold_store, incident_store, status_store, store
 from sync_national.announcing import acknowledged, parked
 from sync_national.change import Limits, Settled, Standing, settle
 from sync_national.evidence import Attempt
@@ -46,6 +46,11 @@ _ACKNOWLEDGED = Counter("hub_sync_acknowledged_total", "Dossiers acknowledged", 
 _TROUBLES = Counter("hub_sync_troubles_total", "Visits that ended in trouble", ["destination", "kind"])
 _FENCED = Counter(
     "hub_sync_fenced_total", "Results dropped because the lease had passed to another worker", ["destination"]
+)
+_OLDEST_UNSYNCED = Gauge(
+    "hub_sync_oldest_unsynced_seconds",
+    "Age of the oldest change that the destination does not show; 0 when all is level",
+    ["destination"],
 )
 _LANES = Gauge("hub_sync_lanes", "Batches that the portal bears at once, as far as is known", ["destination"])
 _OVERWRITTEN = Counter(
@@ -243,6 +248,13 @@ class Courier:
             await store.sum_notes(tx)
             await incident_store.close_what_is_over(tx, self.destination)
             await hold_store.watch(tx, self.destination)
+        return 0
+
+    async def measure(self) -> int:
+        """The first service-level figure, for `/metrics`: how long a change has waited at most."""
+        async with self._database.reading() as rx:
+            oldest = await status_store.oldest_unsynced_seconds(rx, self.destination)
+        _OLDEST_UNSYNCED.labels(self.destination).set(oldest or 0.0)
         return 0
 
     async def forget(self, keep_days: int) -> int:

@@ -139,7 +139,7 @@ async def start_hub(
                 "kafka_bootstrap": kafka_bootstrap,
                 "kafka_prefix": kafka_prefix,
                 "gateway_url": token_issuer.issuer,
-                "person_hash_key_file": key_file,
+                "person_keys_file": key_file,
                 **changes,
             }
         )

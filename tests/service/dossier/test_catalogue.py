@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
-from tests.service.dossier.conftest import Hub
+from tests.service.dossier.conftest import Hub, a_filing
 
 KEEPER: dict[str, Any] = {"role": "operator", "agencies": ("*",), "scopes": "catalogue:read catalogue:write"}
 PROCEDURE = {
@@ -67,3 +68,61 @@ async def test_the_catalogue_is_changed_under_its_own_scope_only(start_hub: Call
     unknown = await put(hub, "/v1/procedures/9.000001", PROCEDURE | {"verified": True})
     assert unknown.status_code == 422
     assert (await hub.get("/v1/procedures/9.000001", **KEEPER)).status_code == 404
+
+
+async def test_procedures_and_agencies_are_found_by_words_without_accents(
+    start_hub: Callable[..., Awaitable[Hub]],
+) -> None:
+    hub = await start_hub()
+    await put(hub, "/v1/procedures/9.000001", PROCEDURE | {"name": "Đăng ký biến động vườn ươm"})
+    await put(hub, "/v1/procedures/9.000002", PROCEDURE | {"name": "Đăng ký vườn ươm lần đầu"})
+    first = (await hub.get("/v1/procedures?search=UOM dang&limit=1", **KEEPER)).json()
+    assert [it["code"] for it in first["items"]] == ["9.000001"]
+    second = (await hub.get(f"/v1/procedures?search=UOM dang&cursor={first['next_cursor']}", **KEEPER)).json()
+    assert [it["code"] for it in second["items"]] == ["9.000002"]
+    assert (await hub.get("/v1/procedures?search=gườm dang", **KEEPER)).json()["items"] == []
+    found = (await hub.get("/v1/agencies?search=so tu phap", **KEEPER)).json()["items"]
+    assert [it["code"] for it in found] == ["H08.15"]
+
+
+async def test_versions_keep_what_they_said_and_a_received_dossier_keeps_its_version(
+    start_hub: Callable[..., Awaitable[Hub]],
+) -> None:
+    hub = await start_hub()
+    fee = {"code": "LP", "name": "Lệ phí", "amount_vnd": 20_000}
+    fees = [fee | {"channel": "online"}, fee | {"code": "LP2", "amount_vnd": 40_000, "channel": "counter"}]
+    longer = {"limits": [{"channel": "online", "value": 20, "unit": "working_days"}], "online_level": "partial"}
+    await put(hub, "/v1/procedures/9.000001", PROCEDURE | {"fees": fees})
+    code = await hub.file(procedure_code="9.000001")
+    before = (await hub.act(code, "receive")).json()["due_at"]
+    changed = await put(hub, "/v1/procedures/9.000001", PROCEDURE | longer)
+    assert changed.json()["version"] == 2
+    assert (await hub.act(code, "start")).json()["due_at"] == before
+    reason = {"reason": "Thiếu bản sao"}
+    await hub.act(code, "request_supplement", **reason)
+    answered = (await hub.act(code, "supplement")).json()["due_at"]
+    assert (datetime.fromisoformat(answered) - datetime.fromisoformat(before)).days <= 4  # not twenty working days more
+    versions = (await hub.get("/v1/procedures/9.000001/versions", **KEEPER)).json()["items"]
+    assert [(it["version"], it["online_level"]) for it in versions] == [(1, "full"), (2, "partial")]
+    assert [it["channel"] for it in versions[0]["fees"]] == ["online", "counter"]
+    assert (await hub.get("/v1/procedures/9.999999/versions", **KEEPER)).status_code == 404
+
+
+async def test_nobody_files_for_a_procedure_that_has_ended(start_hub: Callable[..., Awaitable[Hub]]) -> None:
+    hub = await start_hub()
+    await put(hub, "/v1/procedures/9.000001", PROCEDURE | {"valid_to": "2023-06-30"})
+    refused = await hub.post("/v1/dossiers", a_filing(procedure_code="9.000001"), role="portal")
+    assert (refused.status_code, refused.json()["code"]) == (409, "procedure_not_valid")
+    shown = (await hub.get("/v1/procedures/9.000001", **KEEPER)).json()
+    assert shown["valid_to"] == "2023-06-30"
+
+
+async def test_a_successor_performs_what_its_predecessors_did(start_hub: Callable[..., Awaitable[Hub]]) -> None:
+    hub = await start_hub()
+    ended = {"name": "Sở Cũ", "parent": "H08", "valid_to": "2025-06-30", "successor": "H08.78"}
+    await put(hub, "/v1/agencies/H08.78", {"name": "Sở Mới", "parent": "H08"})
+    await put(hub, "/v1/agencies/H08.77", ended)
+    await put(hub, "/v1/procedures/9.000001", PROCEDURE | {"agencies": ["H08.77"]})
+    for agency in ("H08.77", "H08.78"):
+        code = await hub.file(procedure_code="9.000001", agency_code=agency)
+        assert code.startswith("H08.78-")

@@ -47,7 +47,7 @@ async def speaking() -> AsyncIterator[Speaking]:
 async def pushed(portal: Portal, doing: str, data: list[Any], codes: list[str] | None = None) -> Any:
     """As a visit pushes: records and rows in the profile's shape."""
     shaped = [portal.profile.shaped(it) for it in data]
-    names = codes or [str(it["MaHoSo"]) for it in data]
+    names = {name: name for name in codes or [str(it["MaHoSo"]) for it in data]}
     if doing == "progress":
         return (await portal.push_progress(shaped, names))[0]
     return (await portal.push(shaped, names, updating=doing == "update"))[0]

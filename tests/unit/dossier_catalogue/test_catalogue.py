@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from dossier import cataloguing
-from dossier.catalogue import Agency, ChannelLimit, Procedure, in_force, snapshot
-from dossier.catalogue_api import AgencyCode
+from dossier.catalogue import Agency, ChannelLimit, Procedure, in_force, is_found, snapshot
+from dossier.catalogue_bodies import AgencyCode
 from dossier.cataloguing import Catalogue
 from dossier.deadline import Limit
 
@@ -139,3 +139,23 @@ def test_the_mergers_are_whole() -> None:
         assert it.valid_to == ENDED
         assert provinces[str(it.successor)].valid_to is None
     assert provinces["H08"].successor == "H21"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_there"),
+    [
+        ("cap phieu", True), ("PHIẾU lý", True), ("lich phieu cap", True), ("đất đai", False), ("dat dai dang", True),
+        ("phieu phieux", False), ("", True), ("2.0004", True), ("hoà", True), ("hòa", True), ("ieu", False),
+    ],
+)  # fmt: skip
+def test_search_takes_beginnings_of_words_in_any_order_without_accents(text: str, is_there: bool) -> None:
+    names = ("Cấp Phiếu lý lịch tư pháp, Hòa Bình", "2.000488") if text != "dat dai dang" else ("Đăng ký đất đai",)
+    assert is_found(text, *names) is is_there
+
+
+def test_a_procedure_that_has_ended_is_in_force_no_more_until_a_new_version_begins() -> None:
+    until_june = a_procedure(valid_to=date(2025, 6, 30))
+    again = replace(a_procedure(), version=2, valid_from=date(2026, 1, 1))
+    assert in_force([until_june, again], date(2025, 6, 30)) == until_june
+    assert in_force([until_june, again], date(2025, 7, 1)) is None
+    assert in_force([until_june, again], date(2026, 1, 1)) == again

@@ -5,7 +5,7 @@ from alembic import op
 from shared import schema
 
 revision = "0020_ministry"
-down_revision = "0010_petition"
+down_revision = "0016_person_keys"
 branch_labels = None
 depends_on = None
 
