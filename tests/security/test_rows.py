@@ -45,7 +45,6 @@ OPEN: Mapping[str, Mapping[str, str]] = {
         "agency": "public reference data",
         "procedure_version": "public reference data",
         "catalogue_version": "a counter",
-        "ministry_event": "what became of ministries' events, without their content; the routes show whose they are",
         "vocabulary": "what ministries' words mean",
         "ministry_replay": "plans of operators of all agencies",
         "ministry_replay_event": "as ministry_replay",
