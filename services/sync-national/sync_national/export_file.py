@@ -10,7 +10,7 @@ import marshal
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
@@ -43,6 +43,8 @@ class Sorter:
 
     lines: Iterator[Cells]
     read: Callable[[Cells], Theirs]
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The portal's own code → ours, of dossiers that were filed there."""
     folder: str | None = None
     line_count: int = 0
     faulty_count: int = 0
@@ -62,7 +64,8 @@ class Sorter:
             if not any(cells):
                 continue
             try:
-                rows.append(self.read(cells)[:7])
+                code, *rest = self.read(cells)[:7]
+                rows.append((self.names.get(code, code), *rest))
             except UnreadableFile as fault:
                 self.faulty_count += 1
                 if len(self.faults) < _MOST_FAULTS_KEPT:
@@ -108,7 +111,7 @@ def _blocks(run: IO[bytes]) -> Iterator[_Row]:
         yield from block
 
 
-def opened(file: IO[bytes], kind: Format, layout: Layout) -> Sorter:
+def opened(file: IO[bytes], kind: Format, layout: Layout, names: Mapping[str, str]) -> Sorter:
     """A sorter over this file, its heading already read. Raises `UnreadableFile`."""
     try:
         lines = _xlsx_lines(file) if kind == "xlsx" else _csv_lines(file, layout.delimiter)
@@ -117,7 +120,7 @@ def opened(file: IO[bytes], kind: Format, layout: Layout) -> Sorter:
         raise UnreadableFile(f"Không phải tệp {kind.upper()}: {type(fault).__name__}") from fault
     if header is None:
         raise UnreadableFile("Tệp rỗng")
-    return Sorter(lines, reading(layout, header))
+    return Sorter(lines, reading(layout, header), names)
 
 
 def _csv_lines(file: IO[bytes], delimiter: str) -> Iterator[Cells]:

@@ -219,6 +219,12 @@ async def advance(
     return True
 
 
+async def names(rx: Reading, destination: str) -> dict[str, str]:
+    """The portal's own code → ours, of dossiers that were filed there."""
+    rows = await rx.raw.fetch("SELECT portal_code, dossier_code FROM portal_name WHERE destination = $1", destination)
+    return {row["portal_code"]: row["dossier_code"] for row in rows}
+
+
 async def ours(rx: Reading, destination: str, task: Task) -> AsyncIterator[list[Ours]]:
     """Our side in the order of the codes, from the task's position on; needs the transaction for as long."""
     cursor = await rx.raw.cursor(_OURS, destination, task.period_from, task.period_to, task.as_of, task.position)

@@ -144,11 +144,12 @@ class Reconciler:
         with tempfile.TemporaryFile() as file:
             async with self._system.reading() as rx:
                 layout = await layout_store.layout(rx, task.layout or "dvcqg", task.layout_version)
+                names = await reconciliation_store.names(rx, self._destination)
                 async for piece in reconciliation_store.pieces(rx, task.id):
                     await asyncio.to_thread(file.write, piece)
             file.seek(0)
             kind: export_file.Format = "xlsx" if task.file_format == "xlsx" else "csv"
-            sorter = await asyncio.to_thread(export_file.opened, file, kind, layout)
+            sorter = await asyncio.to_thread(export_file.opened, file, kind, layout, names)
             try:
                 while await asyncio.to_thread(sorter.take, _LINES_AT_ONCE):
                     await self._write(task, task.position, figures | {"lines": sorter.line_count}, [])

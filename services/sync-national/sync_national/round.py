@@ -127,6 +127,10 @@ class Round:
         """The dossiers for which anything was sent."""
         return {code for code, passage in self._passages.items() if passage.sent_record or passage.sent_rows}
 
+    def portal_names(self) -> dict[str, str]:
+        """The portal's own code → ours, of those that were filed there."""
+        return {theirs: ours for theirs, ours in _names(self._passages.values()).items() if theirs != ours}
+
     def attempt(self, claim: Claim, after: Settled, number: int) -> Attempt | None:
         """The evidence of a dossier's visit; None when nothing was said to the portal."""
         passage = self._passages.get(claim.dossier_code)

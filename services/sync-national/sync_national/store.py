@@ -4,7 +4,7 @@ Rows are locked in the order of their codes. A claim is a lease on the database'
 a worker brings back counts only while its token still stands in the row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -204,6 +204,17 @@ async def claim(tx: Transaction, destination: str, size: int, lease_seconds: flo
     token = await tx.raw.fetchval(_NEXT_FENCE, destination)
     rows = await tx.raw.fetch(_CLAIM, destination, size, token, lease_seconds)
     return Claims(token, sorted(Claim(row["dossier_code"], row["agency_code"], _standing(row)) for row in rows))
+
+
+async def name(tx: Transaction, destination: str, names: Mapping[str, str]) -> None:
+    """What the portal calls dossiers that were filed there: its code → ours."""
+    await tx.raw.execute(
+        "INSERT INTO portal_name (destination, portal_code, dossier_code) "
+        "SELECT $1, * FROM unnest($2::text[], $3::text[]) AS new (theirs, ours) ORDER BY theirs ON CONFLICT DO NOTHING",
+        destination,
+        list(names),
+        list(names.values()),
+    )
 
 
 async def reserve_calls(tx: Transaction, destination: str, calls: int, per_minute: int) -> tuple[int, float]:

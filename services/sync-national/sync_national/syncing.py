@@ -206,6 +206,8 @@ class Courier:
                 )
                 news.extend(self._events(claim.dossier_code, before, after, present))
             await store.save(tx, self.destination, outcomes, claimed_at, self._limits.settle)
+            if names := visit.portal_names():
+                await store.name(tx, self.destination, names)
             await incident_store.note(tx, self.destination, _failures(claims, outcomes))
             await evidence.keep(tx, self.destination, present, attempts)
             await outbox.publish(tx, TOPIC, news)

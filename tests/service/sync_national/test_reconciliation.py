@@ -167,6 +167,19 @@ async def test_what_was_acknowledged_after_the_export_is_not_compared(hub: Hub) 
     assert (found["changed_since"], found["compared"], found["equal"]) == (1, 1, 1)
 
 
+async def test_a_file_calls_what_was_filed_at_the_portal_by_the_portals_code(hub: Hub) -> None:
+    client = await hub.start()
+    (own,) = await level(hub, client, 1)
+    theirs = "G22.99-260302-000001"
+    (code,) = await hub.province.file(a_dossier(2, portal_code=theirs))
+    await hub.province.move(code, 2)
+    await until_level(client, [code])
+    lines = [(theirs, "4", "", "", "0", "2"), (own, "2", "", "", "0", "2")]
+    found = await compared_with(client, an_export(lines))
+    assert [(item["code"], item["kinds"]) for item in found["items"]] == [(code, ["status_differs"])]
+    assert (found["compared"], found["equal"], found["missing_here"]) == (2, 1, 0)
+
+
 async def test_a_file_of_a_period_does_not_miss_the_dossiers_of_others(hub: Hub) -> None:
     client = await hub.start()
     codes = await level(hub, client, 2)

@@ -40,7 +40,7 @@ def as_xlsx(lines: Iterable[Sequence[str | float]]) -> bytes:
 
 def read(content: bytes, kind: Literal["csv", "xlsx"] = "csv", at_once: int = 50_000) -> tuple[list[Theirs], Sorter]:
     """Everything in the file, in order."""
-    sorter = opened(io.BytesIO(content), kind, LAYOUTS["dvcqg"])
+    sorter = opened(io.BytesIO(content), kind, LAYOUTS["dvcqg"], {})
     while sorter.take(at_once):
         pass
     found = list(sorter.merged())
