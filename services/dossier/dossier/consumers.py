@@ -5,11 +5,14 @@
 | `lgsp.identity` | identity_recorded; then what waited of the ministry is taken up | poison, unknown dossier |
 | `lgsp.payment` | payment_recorded, settled when nothing is open; likewise | poison, unknown dossier |
 | `lgsp.ministry` | the action itself, as role `ministry` | too early: waits; else partner |
+
+Real senders' bad practices (wire §1.7) are refused in words: the paper that was filed sent back as the result, a result
+called "Dinhkem", a time without its offset, a step that the life does not have (5, 6 or 8 told as 9).
 """
 
 from collections.abc import Callable, Sequence
 
-from dossier import fact, handling, message
+from dossier import fact, handling, message, store
 from dossier.dossier import LIFE
 from dossier.handling import Fold, Procedures, Refused, Wanted
 from dossier.record import Dossier, Status
@@ -61,6 +64,9 @@ class Consumers:
                 client = event.headers.get("hub-client", "")
                 cause = Cause(event.headers.get("hub-exchange-id"), event.headers.get("traceparent") or None)
                 wanted.append((event, Wanted(dossier.code, command, client, cause)))
+        filed = await store.filed_papers(tx, [(it.code, it.command.documents) for _, it in wanted])
+        parks += [_parked(event, "result_is_a_filed_paper", "partner") for event, it in wanted if it.code in filed]
+        wanted = [(event, it) for event, it in wanted if it.code not in filed]
         results = await handling.act(tx, [it for _, it in wanted], self._procedures, dossiers)
         for (event, it), result in zip(wanted, results, strict=True):
             if isinstance(result, Refused) and not _is_past(it, result):

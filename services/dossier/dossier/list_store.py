@@ -2,8 +2,8 @@
 
 ```
 asked for                        in the order of      index that gives that order
-overdue, late within             the due time         dossier_due (those still open)
-received from, to                the reception        dossier_received
+overdue, late within             the due time         dossier_due (of each status that is still open)
+received from, to                the reception        dossier_received (of each status)
 anything else                    the codes            primary key, dossier_status, _procedure, _channel, _person, …
 ```
 Codes begin with their agency's code, so an agency with all below it is one range of them: from `H08.15-` up to, not
@@ -12,22 +12,22 @@ the first rows of each are found by themselves (an arm), and the page is the fir
 besides; the ranges only spare it the walk over other agencies' dossiers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from dossier.record import Status
 from dossier.store import STATE
 from shared.db import Reading
 
 Row = Mapping[str, Any]
 Order = Literal["code", "received_at", "due_at"]
 
-OPEN = "(1, 2, 4, 5, 6, 8)"
+OPEN = (1, 2, 4, 5, 6, 8)
 PUBLIC = f"{STATE}, external_reference, abstract, return_method, recorded_at"
 WHOLE = f"{PUBLIC}, person_sealed, applicant, form, attachments"
-_CAN_BE_LATE = f"due_at IS NOT NULL AND status IN {OPEN}"
-_MOST_ARMS = 20
+_MOST_ARMS, _MOST_RANGES = 20, 4
 # The first condition is the index's (migration 0005): few dossiers are late at two different times.
 _VERDICTS_DIFFER = """clocks_differ
   AND coalesce(late_at < now(), false) <> coalesce(national_late_at < now(), false)"""
@@ -71,10 +71,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Arm:
-    """One range of codes (None: all) with one status, or several at once."""
+    """One range of codes with one status; None: all."""
 
     codes: tuple[str, str] | None
-    statuses: Sequence[int] | None
+    status: int | None
 
 
 async def page(
@@ -110,16 +110,24 @@ def _is_within(agency: str, above: str) -> bool:
 
 def _arms(filters: Filters, ranges: list[tuple[str, str]] | None, after: Place | None) -> Iterator[list[_Arm]]:
     """Arms to ask for at once; in the order of the codes what the first have filled needs no more of the next."""
+    left: Sequence[tuple[str, str] | None] = [None] if ranges is None else ranges
     if filters.order != "code":
-        # Ranges are then no parts of the order: few are gone through by themselves, many are left to the security.
-        few = ranges if ranges is not None and len(ranges) <= _MOST_ARMS else [None]
-        yield [_Arm(it, filters.statuses) for it in few]
+        # Ranges are no parts of this order: a few are gone through by themselves, many are left to the security.
+        few = left if len(left) <= _MOST_RANGES or not left else [None]
+        if arms := [_Arm(codes, status) for codes in few for status in _statuses(filters)]:
+            yield arms
         return
-    each = [None] if filters.statuses is None else [[it] for it in filters.statuses]
-    left = [None] if ranges is None else [it for it in ranges if after is None or it[1] > after.code]
+    each = [None] if filters.statuses is None else filters.statuses
+    left = [it for it in left if it is None or after is None or it[1] > after.code]
     step = max(1, _MOST_ARMS // max(1, len(each)))
     for first in range(0, len(left), step):
-        yield [_Arm(codes, statuses) for codes in left[first : first + step] for statuses in each]
+        yield [_Arm(codes, status) for codes in left[first : first + step] for status in each]
+
+
+def _statuses(filters: Filters) -> Iterable[int]:
+    """Those that the index of this order has, as far as they are asked for."""
+    indexed = OPEN if filters.order == "due_at" else tuple(map(int, Status))
+    return indexed if filters.statuses is None else [it for it in indexed if it in filters.statuses]
 
 
 async def _found(
@@ -145,16 +153,12 @@ async def _found(
     return rows
 
 
-def _own(arm: _Arm, place: Any) -> list[str]:
+def _own(arm: _Arm, place: Callable[[Any], str]) -> list[str]:
     conditions = [] if arm.codes is None else [f"code >= {place(arm.codes[0])} AND code < {place(arm.codes[1])}"]
-    if arm.statuses is not None and len(arm.statuses) == 1:
-        conditions.append(f"status = {place(arm.statuses[0])}::smallint")
-    elif arm.statuses is not None:
-        conditions.append(f"status = ANY({place(list(arm.statuses))}::smallint[])")
-    return conditions
+    return conditions if arm.status is None else [*conditions, f"status = {arm.status}"]
 
 
-def _conditions(filters: Filters, after: Place | None, place: Any) -> list[str]:
+def _conditions(filters: Filters, after: Place | None, place: Callable[[Any], str]) -> list[str]:
     """All but the arms' own."""
     conditions: list[str] = []
     if after is not None:
@@ -177,12 +181,10 @@ def _conditions(filters: Filters, after: Place | None, place: Any) -> list[str]:
     if filters.received_to is not None:
         conditions.append(f"received_at < {place(filters.received_to)}")
     if filters.overdue is not None:
-        late = f"{_CAN_BE_LATE} AND due_at < now()"
-        conditions.append(late if filters.overdue else f"({late}) IS NOT TRUE")
+        # The arms are then those of the open statuses.
+        conditions.append("due_at < now()" if filters.overdue else f"(due_at < now() AND status IN {OPEN}) IS NOT TRUE")
     if filters.verdicts_differ:
         conditions.append(_VERDICTS_DIFFER)
     if filters.late_until is not None:
-        conditions.append(
-            f"{_CAN_BE_LATE} AND due_at >= now() AND due_at < {place(filters.late_until)} AND late_at IS NOT NULL"
-        )
+        conditions.append(f"due_at >= now() AND due_at < {place(filters.late_until)} AND late_at IS NOT NULL")
     return conditions or ["true"]
