@@ -46,6 +46,9 @@ async def run(console: Console) -> dict[str, Any]:
         _tell(console, "event_latency", found["event_latency"])
         _tell(console, "sync_rate", found["sync_rate"])
         await hub.rest()
+        found["change_at_portal"] = await measures.change_at_portal(hub)
+        _tell(console, "change_at_portal", found["change_at_portal"])
+        await hub.rest()
         rounds.append(found)
     backlog = await measures.backlog(hub)
     _tell(console, "backlog", backlog)
@@ -103,6 +106,11 @@ def show(console: Console, found: dict[str, Any]) -> None:
             f"commit to reader's effect at {pace:,}/s", f"{each['sent_per_second']:,.0f}/s", "",
             f"{each['p50_ms']:.1f}", f"{each['p99_ms']:.1f}",
         )  # fmt: skip
+    each = found["change_at_portal"]
+    table.add_row(
+        "a change's commit to the portal's yes, portal 20 ms a call", f"{each['sent_per_second']:,.0f}/s", "",
+        f"{each['p50_ms']:.1f}", f"{each['p99_ms']:.1f}",
+    )  # fmt: skip
     for name in ("sync_rate", "backlog"):
         each = found[name]
         what = f"{each['dossiers']:,} waiting dossiers acknowledged in {each['seconds']:.0f} s, portal 20 ms a call"

@@ -18,6 +18,7 @@ READ_SECONDS = 4.0
 READ_CLIENTS = 16
 PACES = (100, 1000)
 PACE_SECONDS = 3.0
+CHANGE_SECONDS = 10.0
 PORTAL_SECONDS = 0.02
 BACKLOG = int(os.environ.get("BACKLOG", "100000"))
 READERS = ("console", "payment", "citizen_db_adapter", "sync_national")
@@ -65,6 +66,27 @@ async def event_latency_and_sync_rate(hub: Hub) -> tuple[dict[str, Any], dict[st
         for pace in PACES:
             latency[f"at_{pace}_per_second"] = await _latency(hub, pace)
     return latency, await drained
+
+
+async def change_at_portal(hub: Hub) -> dict[str, Any]:
+    """(h) From a change's commit to its acknowledgement by the portal, at 100 changes a second."""
+    await hub.portal({"mode": "slow", "seconds": PORTAL_SECONDS})
+    began = await hub.database_time()
+    sent = await hub.load("portal", "paced", rate=PACES[0], seconds=CHANGE_SECONDS, with_identity=False)
+    while await _unsynced(hub):
+        await asyncio.sleep(0.2)
+    await hub.portal({"mode": "normal"})
+    committed = await hub.rows(
+        "dossier",
+        "SELECT key, recorded_at FROM outbox_published WHERE topic = 'lgsp.dossier' AND recorded_at >= $1",
+        began,
+    )
+    acknowledged = await hub.rows(
+        "sync_national", "SELECT dossier_code, acknowledged_at FROM standing WHERE acknowledged_at >= $1", began
+    )
+    moments = {row["dossier_code"]: row["acknowledged_at"] for row in acknowledged}
+    taken = [(moments[row["key"]] - row["recorded_at"]).total_seconds() * 1000 for row in committed]
+    return {"sent_per_second": sent["per_second"], "changes": len(taken), **_cuts(taken)}
 
 
 async def backlog(hub: Hub) -> dict[str, Any]:

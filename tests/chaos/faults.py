@@ -215,6 +215,7 @@ async def copies(hub: Hub, *services: str) -> AsyncIterator[list[psutil.Process]
     finally:
         for child, _ in started:
             child.terminate()
+            child.send_signal(signal.SIGCONT)  # one that stands still hears nothing
         for child, _ in started:
             await asyncio.to_thread(child.wait)
         await hub.ready()

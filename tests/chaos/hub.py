@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import httpx2
 import psutil
 
@@ -146,6 +147,14 @@ class Hub:
         async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
             told = (await client.get(f"{url}/metrics")).text
         return sum(float(line.rpartition(" ")[2]) for line in told.splitlines() if line.startswith(name))
+
+    async def rows(self, package: str, query: str, *values: object) -> list[asyncpg.Record]:
+        """What a service's own database holds."""
+        connection = await asyncpg.connect(self.described.postgres[package])
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
 
     async def control(self, path: str, body: object) -> None:
         """An order to the sandbox."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 
 from sandbox import plan as planning
-from sandbox import plan_tables, promises, replay_level, replay_registration
+from sandbox import plan_tables, promises, promises_sync, replay_level, replay_registration
 from sandbox.plan import Plan
 from sandbox.plan_dates import Period
 from sandbox.play import Clients, Player
@@ -93,17 +93,20 @@ class Province:
             self.operator, self.player, within, lambda _: None, may_refuse=may_refuse
         )
 
-    async def keeps_every_promise(self, *, but: str = "-", may_refuse: bool = False) -> Level:
+    async def keeps_every_promise(self, *, but: str = "-", may_refuse: bool = False, reconciled: bool = False) -> Level:
         """Once the hub is level. `but`: of promises whose name begins so the readers' side alone must hold.
 
-        `may_refuse`: the portal does.
+        `may_refuse`: the portal does. `reconciled`: the hub's own comparison with the portal must find nothing else.
         """
         level = await self.level(may_refuse=may_refuse)
         checked = await promises.check(
             *(self.player, level.dossiers, self.operator, self.sandbox, self.hub.described),
             refused=level.refused,
-            with_log=False,
+            thorough=False,
         )
+        if reconciled:
+            codes = frozenset(played.code for played in self.player.played)
+            checked.promises.append(await promises_sync.check(self.operator, codes, level.refused))
         self.found = {promise.name: promise.found for promise in checked.promises}
         broken = [
             f"{promise.name}: {promise.found}"

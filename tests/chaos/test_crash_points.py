@@ -2,7 +2,6 @@
 
 import asyncio
 
-import asyncpg
 import pytest
 
 from sandbox import play_bodies, promises_events
@@ -55,11 +54,11 @@ async def test_an_effect_whose_gateway_died_before_the_record_is_recovered(hub: 
         answer = await desk.post("/v1/dossiers", play_bodies.filing(plan, plan.dossiers[0]), "unrecorded")
     code = answer.json()["code"]
     effects = "SELECT DISTINCT exchange_id FROM exchange_effect WHERE dossier_code = $1"
-    first = await _rows(hub, "dossier", effects, code)
+    first = await hub.rows("dossier", effects, code)
     assert len(first) == 1, "the repeat under the same key had no effect"
     query = "SELECT kind, status, client_id IS NOT NULL AS named, dossier_code FROM exchange WHERE id = $1::text::uuid"
     async with asyncio.timeout(60):
-        while not (records := await _rows(hub, "gateway", query, first[0]["exchange_id"])):
+        while not (records := await hub.rows("gateway", query, first[0]["exchange_id"])):
             await asyncio.sleep(0.1)
     assert [dict(record) for record in records] == [
         {"kind": "recovered", "status": 0, "named": True, "dossier_code": code}
@@ -68,11 +67,3 @@ async def test_an_effect_whose_gateway_died_before_the_record_is_recovered(hub: 
     assert complete.holds, complete.found
     verified = await promises_events.log_verifies(hub.described)
     assert verified.holds, verified.found
-
-
-async def _rows(hub: Hub, package: str, query: str, *values: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(hub.described.postgres[package])
-    try:
-        return list(await connection.fetch(query, *values))
-    finally:
-        await connection.close()

@@ -60,7 +60,7 @@ async def test_every_system_is_bad_in_every_way(hub: Hub, province: Province) ->
         await asyncio.gather(portal.become("down"), platform.become("normal"), register.become("normal"))
         await playing  # every fee is paid and every identity verified while the portal answers nobody
         await in_turn(portal, (SILENT[-1], SESSIONS))
-    await province.keeps_every_promise()
+    await province.keeps_every_promise(reconciled=True)
 
 
 @pytest.mark.long
@@ -69,7 +69,7 @@ async def test_a_whole_life_under_one_fault_of_the_portal(hub: Hub, province: Pr
     """Rows 13, 14: nothing but the portal's own view waits."""
     async with national(hub, "portal", **how):
         await province.play()
-    await province.keeps_every_promise()
+    await province.keeps_every_promise(reconciled=True)
 
 
 @pytest.mark.long

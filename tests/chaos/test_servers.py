@@ -3,7 +3,6 @@
 import asyncio
 import signal
 
-import asyncpg
 import pytest
 
 from tests.chaos.faults import down, national, unlogged
@@ -50,11 +49,8 @@ async def test_services_whose_log_volume_is_full_go_on_and_say_so(hub: Hub, prov
 
 
 async def _outbox(hub: Hub, query: str, *values: int) -> int:
-    connection = await asyncpg.connect(hub.described.postgres["dossier"])
-    try:
-        return int(await connection.fetchval(query, *values))
-    finally:
-        await connection.close()
+    [row] = await hub.rows("dossier", query, *values)
+    return int(row[0])
 
 
 @pytest.mark.parametrize("how", [signal.SIGQUIT, pytest.param(signal.SIGINT, marks=pytest.mark.long)])

@@ -4,7 +4,6 @@ import asyncio
 import shutil
 from contextlib import suppress
 
-import asyncpg
 import pytest
 
 from deploy.local import steering
@@ -57,13 +56,9 @@ async def missing(hub: Hub) -> float:
 async def all_published(hub: Hub) -> None:
     """The broker has acknowledged everything."""
     async with asyncio.timeout(60):
-        for url in hub.described.postgres.values():
-            connection = await asyncpg.connect(url)
-            try:
-                while await connection.fetchval("SELECT count(*) FROM outbox"):
-                    await asyncio.sleep(0.1)
-            finally:
-                await connection.close()
+        for package in hub.described.postgres:
+            while await hub.rows(package, "SELECT FROM outbox LIMIT 1"):
+                await asyncio.sleep(0.1)
 
 
 async def every_inbox_is_whole(hub: Hub) -> None:
@@ -94,8 +89,4 @@ async def _taken_in(hub: Hub, reader: str) -> set[str]:
 
 
 async def _names(hub: Hub, service: str, query: str, *arguments: str) -> set[str]:
-    connection = await asyncpg.connect(hub.described.postgres[service])
-    try:
-        return {row["name"] for row in await connection.fetch(query, *arguments)}
-    finally:
-        await connection.close()
+    return {row["name"] for row in await hub.rows(service, query, *arguments)}

@@ -7,6 +7,7 @@ what the sandboxed nation holds, and, where the stack's own databases and broker
 promises_records   every dossier: hub = plan; portal = hub
 promises_tables    both published tables: hub = plan, cell by cell
 promises_money     both ledgers: hub = plan; payment platform = hub
+promises_sync      the hub's reconciliation finds no difference
 promises_events    outbox = topic = inbox; nothing parked, waiting or unpublished; the exchange log verifies
 ```
 """
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox import promises_events, promises_money, promises_records, promises_tables
+from sandbox import promises_events, promises_money, promises_records, promises_sync, promises_tables
 from sandbox.play import Player
 from sandbox.promise import Promise
 from sandbox.replay_client import Http, HubClient
@@ -46,12 +47,12 @@ async def check(
     stack: Stack | None,
     *,
     refused: Mapping[str, Mapping[str, Any]] | None = None,
-    with_log: bool = True,
+    thorough: bool = True,
 ) -> Checked:
     """Every promise. `stack` None: its databases and broker cannot be read, their promises are left out.
 
-    `refused`: dossiers that the portal refuses (`Level.refused`). `with_log` False: whoever checks often has the
-    chains of the exchange log verified once, at the end.
+    `refused`: dossiers that the portal refuses (`Level.refused`). `thorough` False: whoever checks often has the
+    chains of the exchange log verified, and all dossiers reconciled, once, at the end.
     """
     figures: dict[str, Any] = {}
     tables = await promises_tables.check(player.plan, operator)
@@ -60,11 +61,13 @@ async def check(
     promises += promises_records.check_hub(player, held)
     promises += await promises_records.check_portal(player, held, sandbox, refused or {})
     promises += await promises_money.check(player, operator, sandbox)
+    codes = frozenset(played.code for played in player.played)
+    if thorough:
+        promises.append(await promises_sync.check(operator, codes, refused or {}))
     if stack is not None:
-        codes = frozenset(played.code for played in player.played)
         events = await promises_events.check(stack, codes)
         promises += events.promises
-        if with_log:
+        if thorough:
             promises.append(await promises_events.log_verifies(stack))
         figures["events"] = events.figures
     return Checked(promises, figures)

@@ -65,6 +65,7 @@ class DestinationStatus(web.Answer):
     """All of them, those of agencies and planned maintenance included."""
     drain: Drain
     quota_left: int | None
+    """Calls that this minute still has, when the portal grants so many only."""
     last_reconciliation: LastReconciliation | None
 
 
@@ -137,9 +138,8 @@ class Dossiers(web.Answer):
 @router.get("/status")
 async def get_status(request: Request, rx: InReading, _caller: Reader) -> Status:
     """Per destination: counts by state, age of the oldest unsynced change, rate, breaker, hold."""
-    found = await operating.status(rx, _DESTINATION)
-    breaker = request.app.state.portal.breaker
-    return Status(destinations=[DestinationStatus(**found, breaker=breaker, quota_left=None)])
+    found = await operating.status(rx, _DESTINATION, request.app.state.portal_calls_per_minute)
+    return Status(destinations=[DestinationStatus(**found, breaker=request.app.state.portal.breaker)])
 
 
 @router.get("/dossiers")

@@ -12,9 +12,10 @@ from shared.errors import UpstreamUnavailable
 from shared.http import Breaker, Peer
 from shared.published import Tail
 from shared.service import Runtime, create
-from sync_national import api, hold_api, incident_api, layout_api, reconciliation_api, replay_api, stream_api
+from sync_national import api, hold_api, incident_api, layout_api, reconciliation_api, replay_api, store, stream_api
 from sync_national.change import Gathering, Limits
 from sync_national.consumers import follow_dossiers
+from sync_national.pacing import Lanes, Quota
 from sync_national.portal import Account, Portal
 from sync_national.reconciling import Reconciler
 from sync_national.replaying import Replayer
@@ -54,6 +55,7 @@ def create_app(
         app.state.courier, app.state.portal = courier, portal
         app.state.streams = Streams(Tail(runtime.system_database, TOPIC, stream_api.told))
         runtime.close_at_end(app.state.streams)
+        app.state.portal_calls_per_minute = settings.portal_calls_per_minute
         app.state.replays_per_second = settings.sync_replays_per_second
         async with runtime.running(app):
             yield
@@ -106,7 +108,22 @@ def _portal(settings: Settings, runtime: Runtime) -> Portal:
         settings.portal_agency_code,
         settings.portal_destination_code,
     )
-    return Portal(peer, account, deadline_seconds=settings.portal_timeout_seconds)
+    lanes = Lanes(settings.sync_workers, settings.portal_quick_seconds)
+    return Portal(
+        peer, account, deadline_seconds=settings.portal_timeout_seconds, lanes=lanes, quota=_quota(settings, runtime)
+    )
+
+
+def _quota(settings: Settings, runtime: Runtime) -> Quota:
+    per_minute = settings.portal_calls_per_minute
+    if not per_minute:
+        return Quota()
+
+    async def reserve(calls: int) -> tuple[int, float]:
+        async with runtime.system_database.transaction() as tx:
+            return await store.reserve_calls(tx, DESTINATION, calls, per_minute)
+
+    return Quota(reserve)
 
 
 def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization: Authorization | None) -> Courier:

@@ -27,8 +27,8 @@ class OutcomeUnknown(Conflict):
     code, title, retryable = "outcome_unknown", "The outcome of the last push is not known yet", True
 
 
-async def status(rx: Reading, destination: str) -> dict[str, Any]:
-    """The counts and figures that the database knows of a destination."""
+async def status(rx: Reading, destination: str, calls_per_minute: int) -> dict[str, Any]:
+    """The counts and figures that the database knows of a destination; `calls_per_minute` 0: it sets no limit."""
     holds = await holding.on_hold(rx, destination)
     counts = {state.value: 0 for state in State} | await status_store.counts(rx, destination)
     waiting = sum(counts[state.value] for state in _WAITING)
@@ -43,6 +43,9 @@ async def status(rx: Reading, destination: str) -> dict[str, Any]:
         "hold": next((held for held in holds if held["agency_code"] is None), None),
         "holds": holds,
         "drain": await holding.drain(rx, destination, waiting),
+        "quota_left": calls_per_minute - await status_store.calls_this_minute(rx, destination)
+        if calls_per_minute
+        else None,
         "last_reconciliation": _last(await reconciliation_store.newest_done(rx, destination)),
     }
 

@@ -16,6 +16,7 @@ Real codes beyond these are unknown (wire §9.1), so the words decide where the 
 """
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -29,6 +30,7 @@ from shared.errors import Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUn
 from shared.http import BreakerState, Peer
 from sync_national.batch import Answer
 from sync_national.change import Trouble
+from sync_national.pacing import Lanes, Quota
 
 _LOGIN, _INTEGRATION, _SHARE = "/login", "/integration", "/share"
 _EXISTS_CODES = {0, 3, -3}
@@ -37,6 +39,7 @@ _MISSING = re.compile(r"hồ sơ[^,;]{0,80}?(không|chưa) tồn tại")
 _PERSONAL = re.compile(r"(?<![\d-])\d{9,12}(?!\d)|[^\s@]+@[^\s@]+")
 _MAX_WORDS = 500
 _NO_ANSWER = "Cổng không trả lời"
+_NO_CALLS_LEFT = "Đã dùng hết số lần gọi cổng của phút này"
 _LOGIN_PAUSE_SECONDS = 5  # a wrong password is not tried thousands of times
 
 
@@ -91,7 +94,17 @@ class _Reply:
 class Portal:
     """The portal as the hub sees it. `turned_away_until` is a monotonic time (429 with Retry-After)."""
 
-    def __init__(self, peer: Peer, account: Account, *, deadline_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        account: Account,
+        *,
+        deadline_seconds: float = 60.0,
+        lanes: Lanes | None = None,
+        quota: Quota | None = None,
+    ) -> None:
+        self.lanes = lanes or Lanes(1, deadline_seconds)
+        self.quota = quota or Quota()
         self._peer = peer
         self._account = account
         self._deadline_seconds = deadline_seconds
@@ -208,14 +221,9 @@ class Portal:
         )
 
     async def _post(self, path: str, body: Mapping[str, Any], deadline: float) -> http.Answer:
-        answer = await self._peer.send(
-            "POST",
-            path,
-            content=strict_json.dumps(body),
-            headers=self._headers,
-            deadline_seconds=max(0.01, deadline - time.monotonic()),
-            check=_check,
-        )
+        if not await self.quota.take():
+            raise UpstreamUnavailable(_NO_CALLS_LEFT, retry_after_seconds=math.ceil(self.quota.wait_seconds))
+        answer = await self._asked(path, strict_json.dumps(body), deadline)
         if path == _INTEGRATION:
             crashpoint("portal.before_answer")  # executed there, and nobody here has looked at the answer yet
         if answer.status == 429 or 400 <= answer.status < 500:
@@ -230,6 +238,26 @@ class Portal:
                 outcome_unknown=True,
                 retry_after_seconds=_retry_after(answer),
             )
+        return answer
+
+    async def _asked(self, path: str, content: bytes, deadline: float) -> http.Answer:
+        started = time.monotonic()
+        try:
+            answer = await self._peer.send(
+                "POST",
+                path,
+                content=content,
+                headers=self._headers,
+                deadline_seconds=max(0.01, deadline - started),
+                check=_check,
+            )
+        except UpstreamTimeout:
+            self.lanes.overloaded(started)
+            raise
+        if answer.status == 429 or answer.status >= 500:
+            self.lanes.overloaded(started)
+        else:
+            self.lanes.answered(time.monotonic() - started)
         return answer
 
 

@@ -23,6 +23,8 @@ class Settings(ServiceSettings):
     portal_breaker_failures: int = Field(default=5, gt=0)
     portal_breaker_open_seconds: float = Field(default=10.0, gt=0)
     portal_progress: Literal["ignore", "show", "neither"] = "ignore"
+    portal_quick_seconds: float = Field(default=3.0, gt=0)
+    portal_calls_per_minute: int = Field(default=0, ge=0)
     sync_workers: int = Field(default=3, ge=1, le=16)
     sync_batch_size: int = Field(default=100, ge=1, le=500)
     sync_delay_seconds: float = Field(default=0.2, ge=0)

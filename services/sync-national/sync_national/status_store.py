@@ -68,6 +68,16 @@ async def acknowledged_last_minute(rx: Reading, destination: str) -> int:
     return int(found)
 
 
+async def calls_this_minute(rx: Reading, destination: str) -> int:
+    """Calls that the copies have reserved of the portal's quota."""
+    found = await rx.value(
+        "SELECT calls FROM call_quota "
+        "WHERE destination = :destination AND minute = date_trunc('minute', statement_timestamp())",
+        destination=destination,
+    )
+    return int(found or 0)
+
+
 async def listed(
     rx: Reading,
     destination: str,

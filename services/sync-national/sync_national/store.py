@@ -86,15 +86,34 @@ WHERE s.desired_version < excluded.desired_version
 RETURNING dossier_code, old.state = 'parked' AS was_parked
 """
 
-# `statement_timestamp` is stable: the index stops where what is due ends. `clock_timestamp` would walk all that waits.
+# One claim at a time: two would look at the same dossiers, and the second find them gone.
+_NEXT_FENCE = "SELECT nextval('lease_token') FROM pg_advisory_xact_lock(hashtext('claim ' || $1))"
+# Agencies take turns: of each that waits the longest due, then of each the next. What is looked at for it is bounded
+# by eight batches, however much waits. `statement_timestamp` is stable: the index stops where what is due ends.
 _CLAIM = """
-WITH due AS (
+WITH RECURSIVE waiting (agency) AS (
+  (SELECT agency_code FROM standing WHERE due_at IS NOT NULL ORDER BY agency_code LIMIT 1)
+  UNION ALL
+  SELECT (SELECT agency_code FROM standing WHERE due_at IS NOT NULL AND agency_code > w.agency
+          ORDER BY agency_code LIMIT 1)
+  FROM waiting w WHERE w.agency IS NOT NULL),
+turn AS MATERIALIZED (
+  SELECT agency FROM waiting w
+  WHERE EXISTS (SELECT FROM standing WHERE destination = $1 AND agency_code = w.agency
+                AND due_at <= statement_timestamp())
+    AND NOT EXISTS (SELECT FROM held_now h WHERE h.destination = $1
+                    AND (h.scope = '*' OR (w.agency || '.') LIKE h.scope || '.%'))),
+next AS MATERIALIZED (
+  SELECT dossier_code FROM turn CROSS JOIN LATERAL (
+    SELECT dossier_code, due_at, row_number() OVER (ORDER BY due_at) AS place FROM standing
+    WHERE destination = $1 AND agency_code = turn.agency AND due_at <= statement_timestamp()
+    ORDER BY due_at LIMIT (SELECT least($2::int, ceil($2::int * 8.0 / greatest(count(*), 1))) FROM turn)) AS one
+  ORDER BY place, due_at LIMIT $2::int),
+due AS (
   SELECT dossier_code, state FROM standing
-  WHERE destination = $1 AND due_at <= statement_timestamp()
-    AND NOT EXISTS (SELECT FROM held_now h WHERE h.destination = $1 AND h.scope = '*')
-    AND NOT coalesce((agency_code || '.') LIKE ANY (
-      (SELECT array_agg(h.scope || '.%') FROM held_now h WHERE h.destination = $1)::text[]), false)
-  ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+  WHERE destination = $1 AND dossier_code = ANY ((SELECT array_agg(dossier_code) FROM next)::text[])
+    AND due_at <= statement_timestamp()
+  FOR UPDATE SKIP LOCKED)
 UPDATE standing s SET state = 'in_flight', lease_token = $3,
   due_at = clock_timestamp() + make_interval(secs => $4), changed_at = clock_timestamp()
 FROM due WHERE s.destination = $1 AND s.dossier_code = due.dossier_code
@@ -102,6 +121,13 @@ RETURNING s.dossier_code, s.agency_code, s.desired_version, s.acknowledged_versi
   s.acknowledged_progress, s.presence, s.digest, s.tries, s.refusals, s.reason, s.owner, due.state,
   CASE WHEN s.doubt_until IS NULL THEN 'none'
        WHEN s.doubt_until > statement_timestamp() THEN 'open' ELSE 'over' END AS doubt
+"""
+_RESERVE = """
+INSERT INTO call_quota AS q (destination, minute, calls)
+VALUES ($1, date_trunc('minute', statement_timestamp()), least($2::int, $3::int))
+ON CONFLICT (destination, minute) DO UPDATE SET calls = least(q.calls + $2::int, $3::int)
+RETURNING calls - coalesce(old.calls, 0) AS granted,
+  60 - extract(second FROM statement_timestamp())::float8 AS new_in
 """
 
 _EXTEND = """
@@ -174,10 +200,21 @@ async def want(tx: Transaction, destination: str, wanted: Sequence[Wanted], dela
 
 
 async def claim(tx: Transaction, destination: str, size: int, lease_seconds: float) -> Claims:
-    """Take up to `size` due dossiers, the longest waiting first; none while the destination is on hold."""
-    token = await tx.raw.fetchval("SELECT nextval('lease_token')")
+    """Take up to `size` due dossiers, agency by agency, the longest waiting first; none of those on hold."""
+    token = await tx.raw.fetchval(_NEXT_FENCE, destination)
     rows = await tx.raw.fetch(_CLAIM, destination, size, token, lease_seconds)
     return Claims(token, sorted(Claim(row["dossier_code"], row["agency_code"], _standing(row)) for row in rows))
+
+
+async def reserve_calls(tx: Transaction, destination: str, calls: int, per_minute: int) -> tuple[int, float]:
+    """Calls of this minute: how many of them are ours, and the seconds until the next minute."""
+    row = await tx.raw.fetchrow(_RESERVE, destination, calls, per_minute)
+    return row["granted"], row["new_in"]
+
+
+async def forget_calls(tx: Transaction) -> None:
+    """Minutes that are over."""
+    await tx.raw.execute("DELETE FROM call_quota WHERE minute < statement_timestamp() - interval '1 hour'")
 
 
 async def extend(tx: Transaction, destination: str, codes: Sequence[str], token: int, lease_seconds: float) -> int:

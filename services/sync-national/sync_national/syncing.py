@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from shared import clock, outbox
 from shared.crashpoint import crashpoint
@@ -47,6 +47,7 @@ _TROUBLES = Counter("hub_sync_troubles_total", "Visits that ended in trouble", [
 _FENCED = Counter(
     "hub_sync_fenced_total", "Results dropped because the lease had passed to another worker", ["destination"]
 )
+_LANES = Gauge("hub_sync_lanes", "Batches that the portal bears at once, as far as is known", ["destination"])
 _OVERWRITTEN = Counter(
     "hub_sync_overwritten_total", "Dossiers that the portal showed otherwise when their doubt was over", ["destination"]
 )
@@ -123,7 +124,7 @@ class Courier:
             raise
 
     async def _step(self) -> int:
-        if self._portal.is_closed_for_now:
+        if self._portal.is_closed_for_now or not await self._portal.quota.has_for_a_batch():
             return 0
         if self._portal.breaker == "closed":
             return await self._deliver(self._pace.batch_size)
@@ -133,7 +134,16 @@ class Courier:
             return await self._deliver(1)
 
     async def _deliver(self, size: int) -> int:
-        started, claimed_at = time.monotonic(), clock.now()
+        async with self._portal.lanes:
+            started = time.monotonic()
+            carried = 0 if self._portal.is_closed_for_now else await self._carry(size, started)
+        if 0 < carried < size:
+            # Nothing more was due: the busier the machine, the more dossiers share the next call.
+            await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_SECONDS))
+        return carried
+
+    async def _carry(self, size: int, started: float) -> int:
+        claimed_at = clock.now()
         async with self._database.transaction() as tx:
             claims = await store.claim(tx, self.destination, size, self._pace.lease_seconds)
         if not claims.rows:
@@ -148,9 +158,6 @@ class Courier:
         await visit.run(self._pace.look_ups_at_once)
         crashpoint("portal.after_answer")
         await self._save(claims, visit, claimed_at)
-        if len(claims.rows) < size:
-            # Nothing more was due: the busier the machine, the more dossiers share the next call.
-            await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_SECONDS))
         return len(claims.rows)
 
     async def _release(self, claims: Claims, fault: Upstream) -> None:
@@ -220,6 +227,7 @@ class Courier:
         """Count, and see to it that a worker looks again in time."""
         _ACKNOWLEDGED.labels(self.destination).inc(sum(outcome.has_gained for outcome in outcomes))
         _FENCED.labels(self.destination).inc(len(claims.rows) - len(outcomes))
+        _LANES.labels(self.destination).set(self._portal.lanes.open)
         if overwritten := visit.overwritten():
             _OVERWRITTEN.labels(self.destination).inc(overwritten)
             log.warning("sync_overwritten", destination=self.destination, dossiers=overwritten)
@@ -239,8 +247,9 @@ class Courier:
         return 0
 
     async def forget(self, keep_days: int) -> int:
-        """Drop evidence past its time."""
+        """Drop evidence past its time, and the counts of calls of minutes long gone."""
         async with self._database.transaction() as tx:
+            await store.forget_calls(tx)
             await evidence.forget_before(tx, clock.now() - timedelta(days=keep_days))
         return 0
 
