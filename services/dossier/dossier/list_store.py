@@ -32,7 +32,7 @@ _MOST_ARMS, _MOST_RANGES = 20, 4
 _VERDICTS_DIFFER = """clocks_differ
   AND coalesce(late_at < now(), false) <> coalesce(national_late_at < now(), false)"""
 # Planned for the values asked for: which index is the shorter way depends on them. A page is sorted and read by keys.
-_PLANNING = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_sort = on"
+PLANNING = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_sort = on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ async def page(
     rx: Reading, filters: Filters, agencies: Sequence[str], after: Place | None, limit: int, *, personal: bool
 ) -> list[Row]:
     """The rows after this place, in `filters.order`; with applicant, form and attachments if they are `personal`."""
-    await rx.raw.execute(_PLANNING)
+    await rx.raw.execute(PLANNING)
     found: list[Row] = []
     for arms in _arms(filters, _ranges(filters.agency, agencies), after):
         found += await _found(rx, filters, arms, after, limit - len(found), WHOLE if personal else PUBLIC)
