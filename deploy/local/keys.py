@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey
 from deploy.local.layout import read_json, write_json, write_text
 
 RAW_KEYS = ("encryption", "person-hash", "session")
-SHARED_SECRETS = ("platform", "portal", "register")
+SHARED_SECRETS = ("inbound", "platform", "portal", "register")
 OWNER_ONLY = 0o600
 
 

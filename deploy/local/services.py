@@ -35,6 +35,7 @@ COMMON = {
     "HUB_READERS": "{readers}",
 }
 PORTAL = {"HUB_PORTAL_USERNAME": "lgsp-hub", "HUB_PORTAL_PASSWORD": "{portal_secret}"}
+INBOUND = {"HUB_PORTAL_INBOUND_SECRET": "{inbound_secret}"}
 PLATFORM = {"HUB_PLATFORM_PARTNER_CODE": "LGSPHUB", "HUB_PLATFORM_SECRET": "{platform_secret}"}
 REGISTER = {"HUB_REGISTER_USERNAME": "lgsp-hub", "HUB_REGISTER_SECRET": "{register_secret}"}
 
@@ -84,10 +85,17 @@ SERVICES = (
             "HUB_CITIZEN_URL": "{citizen-db-adapter}",
             "HUB_SYNC_URL": "{sync-national}",
             "HUB_CONSOLE_URL": "{console}",
+            "HUB_PORTAL_NETWORKS": '["127.0.0.0/8", "::1/128"]',
+            **INBOUND,
         },
         topic="lgsp.ministry",
     ),
-    Service("dossier", 8081, {"HUB_PERSON_KEYS_FILE": "{secrets}/person-hash-key"}, topic="lgsp.dossier"),
+    Service(
+        "dossier",
+        8081,
+        {"HUB_PERSON_KEYS_FILE": "{secrets}/person-hash-key", **INBOUND},
+        topic="lgsp.dossier",
+    ),
     Service(
         "payment",
         8082,
@@ -132,6 +140,8 @@ SERVICES = (
         {
             "HUB_SANDBOX_FILE": "{folder}/sandbox.sqlite",
             "HUB_CALLBACK_URL": "{gateway}/callbacks/payment-platform",
+            "HUB_INBOUND_URL": "{gateway}/dvcqg/dossiers",
+            **INBOUND,
             **PLATFORM,
             **PORTAL,
             **REGISTER,

@@ -54,6 +54,13 @@ class Caller:
     issued_at: float = 0.0
     subject: str = ""
     """The person who signed in, or the client itself; for the gateway's exchange log."""
+    username: str | None = None
+    """What the person signs in as."""
+
+    @property
+    def name(self) -> str:
+        """Who acts, as records name them: the person, else the client."""
+        return self.username or self.client_id
 
     def covers(self, agency_code: str) -> bool:
         """`H08` covers `H08` and `H08.*`; `*` covers all."""
@@ -211,6 +218,7 @@ class TokenVerifier:
             expires_at=float(claims["exp"]),
             issued_at=float(claims["iat"]),
             subject=str(claims["sub"]),
+            username=str(claims["preferred_username"]) if "preferred_username" in claims else None,
         )
 
 

@@ -6,7 +6,7 @@ A time-out or a cut connection after the request may have been sent is an *unkno
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -124,7 +124,7 @@ class Peer:
         method: str,
         path: str,
         *,
-        content: bytes | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
@@ -181,7 +181,9 @@ class Peer:
         GAUGES.breaker_open.labels(self.name).set(0)
         COUNTERS.peer_calls.labels(self.name, "ok").inc()
 
-    async def _exchange(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
+    async def _exchange(
+        self, method: str, path: str, content: bytes | AsyncIterable[bytes] | None, headers: Mapping[str, str]
+    ) -> Answer:
         try:
             async with self._client().request(
                 method, self._url(path), data=content, headers=headers, allow_redirects=False

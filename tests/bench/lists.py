@@ -55,6 +55,7 @@ DOSSIER_FILTERS: dict[str, Sequence[str]] = {
     "verdict": ("differs",),
     "late_within_hours": ("1", "8", "40", "400"),
     "include": ("history",),
+    "counted": ("true",),
 }
 STUCK_FILTERS: dict[str, Sequence[str]] = {
     "kind": ("no_transition", "supplement_unanswered", "finished_not_returned", "identity_pending"),

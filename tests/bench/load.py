@@ -92,7 +92,7 @@ class Connection:
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Status and body."""
-        if self._writer is None or self._reader is None or self._writer.is_closing():
+        if self._writer is None or self._reader is None or self._reader.at_eof():  # idle for long: it was closed
             self._reader, self._writer = await asyncio.open_connection(self._order.host, self._order.port)
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")

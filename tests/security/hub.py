@@ -90,7 +90,13 @@ class Hub:
 
     def parked(self, package: str, event_id: str) -> list[dict[str, Any]]:
         """Why a reader of this service did not take an event."""
-        return self.rows(package, "SELECT owner, reason, waiting FROM parked WHERE event_id = $1", event_id)
+        parked = "SELECT owner, reason, waiting FROM parked WHERE event_id = $1"
+        if package == "dossier":
+            parked += (
+                " UNION ALL SELECT 'partner', reason, state = 'waiting' FROM ministry_event"
+                " WHERE event_id = $1 AND state NOT IN ('applied', 'past')"
+            )
+        return self.rows(package, parked, event_id)
 
     def _registered(self, name: str, role: str, agencies: tuple[str, ...]) -> tuple[str, str]:
         assert role in ROLES

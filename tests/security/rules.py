@@ -30,7 +30,8 @@ class Rule:
 
 
 OPEN = Rule(None)
-"""Public, or authenticated in a way of its own (client authentication, the platform's checksum, a service's token)."""
+"""Public, or authenticated in a way of its own (client authentication, the platform's checksum, the portal's address
+and credential, a service's token)."""
 
 _ACTION = {"action": "receive", "actor": ACTOR}
 # Right in form: where the dossier is seen, the first is refused for its version, the second for its correction.
@@ -42,6 +43,7 @@ RULES: Mapping[str, Rule] = {
     "GET /.well-known/oauth-authorization-server": OPEN,
     "GET /.well-known/openid-configuration": OPEN,
     "POST /callbacks/payment-platform": OPEN,
+    "POST /dvcqg/dossiers": OPEN,
     "POST /oauth/introspect": OPEN,
     "GET /oauth/revocations": OPEN,
     "POST /oauth/revoke": OPEN,
@@ -58,7 +60,10 @@ RULES: Mapping[str, Rule] = {
     "POST /v1/dossiers/combined": Rule("dossier:write"),
     "GET /v1/dossiers": Rule("dossier:read"),
     "POST /v1/dossiers/search": Rule("dossier:read"),
+    "POST /v1/persons/documents": Rule("dossier:read"),
     "GET /v1/dossiers/stuck": Rule("dossier:read"),
+    "GET /v1/dossiers/receptions": Rule("dossier:read"),
+    "GET /v1/dossiers/counts": Rule("dossier:read"),
     "GET /v1/dossiers/{code}": Rule("dossier:read", "dossier"),
     "GET /v1/dossiers/{code}/history": Rule("dossier:read", "dossier"),
     "POST /v1/dossiers/{code}/transitions": Rule("dossier:transition", "dossier", body=_ACTION),
@@ -91,6 +96,7 @@ RULES: Mapping[str, Rule] = {
     "GET /v1/sync/dossiers/{code}": Rule("sync:read", "dossier"),
     "POST /v1/sync/dossiers/{code}/retry": Rule("sync:operate", "dossier"),
     "POST /v1/sync/retries": Rule("sync:operate", probe={"filter": {"codes": ["H08.15-230301-999999"]}}),
+    "GET /v1/sync/retries": Rule("sync:read"),
     "GET /v1/sync/retries/{replay_id}": Rule("sync:read", "work"),
     "POST /v1/sync/retries/{replay_id}/confirm": Rule("sync:operate", "work"),
     "POST /v1/sync/retries/{replay_id}/cancel": Rule("sync:operate", "work"),
@@ -119,6 +125,14 @@ RULES: Mapping[str, Rule] = {
     "POST /v1/clients/{client_id}/secrets": Rule("client:admin", "client"),
     "POST /v1/clients/{client_id}/approve": Rule("client:admin", "client"),
     "POST /v1/events": Rule("event:push"),
+    "GET /v1/events": Rule("dossier:read"),
+    "GET /v1/events/unsettled": Rule("dossier:read"),
+    "GET /v1/events/vocabularies": Rule("sync:read"),
+    "PUT /v1/events/vocabularies": Rule("sync:operate", probe={}),
+    "POST /v1/events/replays": Rule("sync:operate", probe={}),
+    "GET /v1/events/replays/{replay_id}": Rule("sync:read", "work"),
+    "POST /v1/events/replays/{replay_id}/confirm": Rule("sync:operate", "work"),
+    "POST /v1/events/replays/{replay_id}/cancel": Rule("sync:operate", "work"),
     "GET /v1/exchanges": Rule("audit:read"),
 }
 

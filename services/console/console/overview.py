@@ -37,13 +37,34 @@ class Destination:
     last_minute: int
     breaker: str
     breaker_tone: str
-    hold: Mapping[str, Any] | None
+    code: str
+    holds: Sequence[Mapping[str, Any]]
+    drain: Mapping[str, Any]
+    failures: Mapping[str, int]
+    last_reconciliation: Mapping[str, Any] | None
     quota_left: int | None
 
     @property
     def unsynced(self) -> int:
         """How many dossiers the portal does not show as they are."""
         return self.total - self.synced
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing at all is pushed there now."""
+        return any(it["agency_code"] is None for it in self.holds)
+
+    @property
+    def forecast(self) -> str:
+        """When what waits will have gone out, in words."""
+        drain = self.drain
+        if not drain["waiting"]:
+            return "Không có hồ sơ chờ"
+        if drain["expected_at"]:
+            return f"Dự kiến xong lúc {wording.moment(drain['expected_at'])}"
+        if self.is_held:
+            return "Chưa dự báo được: đang tạm giữ, chưa có giờ kết thúc hoặc chưa có tốc độ"
+        return "Chưa dự báo được: phút vừa qua không có hồ sơ nào đi"
 
 
 def destination(status: Mapping[str, Any]) -> Destination:
@@ -63,7 +84,11 @@ def destination(status: Mapping[str, Any]) -> Destination:
         last_minute=status.get("acknowledged_last_minute") or 0,
         breaker=wording.word(wording.BREAKERS, status["breaker"]),
         breaker_tone=wording.BREAKER_TONES.get(status["breaker"], ""),
-        hold=status.get("hold"),
+        code=status["destination"],
+        holds=status["holds"],
+        drain=status["drain"],
+        failures=status["failures"],
+        last_reconciliation=status["last_reconciliation"],
         quota_left=status.get("quota_left"),
     )
 

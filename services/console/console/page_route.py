@@ -9,7 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
-from console import rendering
+from console import rendering, words_of_work
+from console.hub import Refused
 from console.signing_in import SESSION_COOKIE, SigningIn
 from shared import problems
 from shared.auth import Caller, TokenVerifier
@@ -19,9 +20,15 @@ from shared.telemetry import log
 _SAYINGS = {
     403: ("Không được phép", "Tài khoản của bạn không có quyền xem nội dung này."),
     404: ("Không tìm thấy", "Không có hồ sơ hoặc trang này, hoặc nó thuộc đơn vị khác."),
-    422: ("Yêu cầu không hợp lệ", "Hãy kiểm tra lại khoảng thời gian và mã đơn vị đã nhập."),
+    409: ("Không thực hiện được", ""),
+    422: ("Yêu cầu không hợp lệ", "Hãy kiểm tra lại địa chỉ trang và những gì đã nhập."),
     503: ("Tạm thời không đọc được", "Một dịch vụ của trục chưa trả lời. Trang sẽ đọc được khi dịch vụ hoạt động lại."),
 }
+_NOT_OURS = "Biểu mẫu đã cũ hoặc không phải của trang này; chưa có gì được thực hiện. Hãy mở lại trang rồi gửi lại."
+_UNSURE = (
+    "Một dịch vụ của trục chưa trả lời, nên chưa biết việc này đã được thực hiện hay chưa. "
+    "Gửi lại là an toàn: nếu đã được thực hiện thì không bị làm lần thứ hai."
+)
 _OTHER = ("Có lỗi xảy ra", "Trang không thể hiển thị lúc này.")
 
 
@@ -74,7 +81,9 @@ def _to_sign_in(request: Request) -> Response:
         back = request.headers.get("hx-current-url", "")
         here = f"/console{back.partition('/console')[2]}" if "/console" in back else "/console"
         return Response(status_code=401, headers={"HX-Redirect": _sign_in_path(here), **rendering.HEADERS})
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    asked = f"?{request.url.query}" if request.url.query else ""
+    # What a form asked for is not done: the page it stands on says so once they are back.
+    here = request.url.path + (asked if request.method == "GET" else "?expired=1")
     return RedirectResponse(_sign_in_path(here), 303, rendering.HEADERS)
 
 
@@ -84,7 +93,14 @@ def _sign_in_path(here: str) -> str:
 
 def _apology(request: Request, error: HubError) -> Response:
     title, text = _SAYINGS.get(error.status, _OTHER)
+    if isinstance(error, Refused):
+        text = words_of_work.refusal(error.reason, error.pointers)
+    elif error.code == "form_not_ours":
+        text = _NOT_OURS
+    again = getattr(request.state, "form", None) if error.status >= 500 else None
+    if again is not None:
+        text = _UNSURE
     live = request.headers.get("hx-request") == "true"
     # htmx shows a part only of a good answer; the page it belongs to goes on asking.
     template, status = ("apology_live.html", 200) if live else ("apology.html", error.status)
-    return rendering.page(request, template, status, title=title, text=text, code=error.code)
+    return rendering.page(request, template, status, title=title, text=text, code=error.code, again=again)

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from console import api, journey, overview, rendering, reporting, spreadsheet, store
-from console.hub import Hub, Part, path
+from console import api, clock_view, journey, overview, rendering, reporting, spreadsheet, store
+from console.form import Posted
+from console.hub import Ask, Hub, Part, Refused, path
 from console.page_route import Operator, PageRoute, signed_in
 from console.report import Period
 from console.reporting import Report
@@ -59,6 +60,22 @@ async def find_dossier(code: Annotated[str, Query(max_length=100)] = "") -> Resp
 @router.get("/dossiers/{code}")
 async def dossier(code: str, request: Request, operator: SignedIn) -> Response:
     """Every hop of one dossier in order of time."""
+    return await _dossier(request, operator, code)
+
+
+@router.post("/dossiers/{code}")
+async def retry(code: str, request: Request, operator: SignedIn, form: Posted) -> Response:
+    """Let the portal have one dossier again, now."""
+    hub: Hub = request.app.state.hub
+    ask = Ask(path("/v1/sync/dossiers/{}/retry", code), form.key, purpose=form.text("reason"))
+    try:
+        await hub.act(operator.token, ask)
+    except Refused as refused:
+        return await _dossier(request, operator, code, refused)
+    return RedirectResponse(path("/console/dossiers/{}", code), 303, rendering.HEADERS)
+
+
+async def _dossier(request: Request, operator: Operator, code: str, refused: Refused | None = None) -> Response:
     hub: Hub = request.app.state.hub
     record = await hub.get(operator.token, path("/v1/dossiers/{}", code))
     history, exchanges, payments, sync_state, tracking = await hub.parts(
@@ -84,6 +101,12 @@ async def dossier(code: str, request: Request, operator: SignedIn) -> Response:
     return rendering.page(
         request,
         "dossier.html",
+        status=409 if refused else 200,
+        refused=refused,
+        tracks=clock_view.tracks(record["clock"], record["verdicts"]),
+        steps=clock_view.steps(record["clock"]),
+        # What can be done first, what is still in its way after it.
+        actions=sorted(record["next_actions"], key=lambda it: it["blocked_by"] is not None),
         dossier=record,
         tracking=tracking.document or {},
         payments=payments.items(),

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from console import wording
+from console import wording, words_of_work
 from shared import clock
 
 _HERE = Path(__file__).parent
@@ -41,12 +41,19 @@ _FILTERS: dict[str, Callable[..., Any]] = {
 }
 _templates.filters.update(_FILTERS)
 _templates.globals["wording"] = wording
+_templates.globals["work"] = words_of_work
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
     """A page, or a part of one."""
     operator = getattr(request.state, "operator", None)
     html = _templates.get_template(template).render(
-        operator=operator, path=request.url.path, present=clock.now(), **values
+        operator=operator,
+        path=request.url.path,
+        present=clock.now(),
+        may_operate=operator is not None and "sync:operate" in operator.caller.scopes,
+        seal=lambda: request.app.state.forms.seal(operator),
+        is_expired="expired" in request.query_params,
+        **values,
     )
     return Response(html, status, HEADERS, "text/html; charset=utf-8")

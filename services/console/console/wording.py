@@ -48,7 +48,12 @@ ACTIONS = {
     "extend": "Gia hạn",
     "finish": "Xử lý xong",
     "return_result": "Trả kết quả",
+    "hand_over": "Chuyển hồ sơ cho cơ quan giải quyết",
     "attach_result": "Bổ sung kết quả",
+    "apologise": "Xin lỗi và hẹn lại ngày trả",
+    "await_personal_number": "Chờ cấp số định danh",
+    "record_personal_number": "Ghi nhận số định danh",
+    "correct": "Đính chính",
 }
 SYNC_STATES = {
     "synced": "Đã đồng bộ",

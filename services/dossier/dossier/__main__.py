@@ -5,18 +5,30 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from dossier import cataloguing, rekeying
+from dossier import cataloguing, rekeying, vocabulary, vocabulary_store
 from dossier.main import create_app
 from dossier.person import PersonKeys
 from dossier.settings import Settings
 from shared import service
-from shared.db import Database
+from shared.db import Database, Transaction
 
 
 async def _seed(database: Database, _settings: Settings) -> str:
     async with database.transaction() as tx:
         agencies, procedures = await cataloguing.seed(tx)
-    return f"{agencies} new agencies, {procedures} new procedures\n"
+        vocabularies = await _seed_vocabularies(tx)
+    return f"{agencies} new agencies, {procedures} new procedures, {vocabularies} new vocabularies\n"
+
+
+async def _seed_vocabularies(tx: Transaction) -> int:
+    """Of sources that have none yet: what operators have declared since stays the newest."""
+    files = vocabulary.seeded()
+    known = {row["source"] for row in await vocabulary_store.of_sources(tx, [it.source for it in files])}
+    new = [it for it in files if it.source not in known]
+    for it in new:
+        types = vocabulary.kept(it.types)
+        await vocabulary_store.declare(tx, it.source, it.name, it.valid_from, it.valid_to, types, "seed")
+    return len(new)
 
 
 async def _merge(database: Database, _settings: Settings) -> str:

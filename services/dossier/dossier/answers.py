@@ -73,7 +73,10 @@ class TransitionAnswer(Answer):
     corrected_by: int | None = None
     """Version of the transition that corrected this one."""
     correction: dict[str, Any] | None = None
-    """Of a `correct`: times before and after, steps that were added, who asked and who approved."""
+    """Of a `correct`: times before and after, steps that were added, who asked and who approved; or which steps of a
+    ministry were put in their order (`settlement`)."""
+    ministry_event: int | None = None
+    """Number of the ministry's event that it came of."""
 
 
 class VerdictAnswer(Answer):
@@ -101,6 +104,37 @@ class PauseAnswer(Answer):
     ended_at: datetime | None
 
 
+class LinePartAnswer(Answer):
+    """From one change of the clock to the next; `hours` are working hours."""
+
+    kind: Literal["work", "supplement", "payment", "stop", "personal_number"]
+    began_at: datetime
+    ended_at: datetime
+    hours: float
+    counts_here: bool
+    counts_nationally: bool
+
+
+class ClockLineAnswer(Answer):
+    """Working time from the reception to `until`: now, or the dossier's end. Places on it are working hours."""
+
+    until: datetime
+    hours: float
+    due_hours: float | None
+    """Where it becomes late here; while the clock stands still: if it ran again now."""
+    national_due_at: datetime | None
+    national_due_hours: float | None
+    parts: list[LinePartAnswer]
+
+
+class NextActionAnswer(Answer):
+    """An action of this status; `blocked_by`: the code with which it would be refused now."""
+
+    action: str
+    roles: list[str]
+    blocked_by: str | None
+
+
 class ClockAnswer(Answer):
     """Working time used and left, in hours (eight to a working day); `left_hours` is negative when late."""
 
@@ -110,6 +144,7 @@ class ClockAnswer(Answer):
     left_hours: float | None
     paused: str | None
     pauses: list[PauseAnswer]
+    line: ClockLineAnswer | None
 
 
 class ApplicantAnswer(Answer):
@@ -152,15 +187,21 @@ class DossierAnswer(Answer):
     digitised: bool
     electronic_result: bool
     version: int
+    receiving_agency_code: str | None = None
+    """The agency whose desk took the papers in for `agency_code`, which is the competent one."""
+    handed_over_at: datetime | None = None
     abstract: str | None = None
     return_method: str | None = None
     external_reference: str | None = None
+    portal_code: str | None = None
+    """The national portal's own code of a dossier that was filed there."""
     results: list[dict[str, Any]] | None = None
     combined: LinkedAnswer | None = None
     supplement_requests: int | None = None
     apologies: list[dict[str, Any]] | None = None
     verdicts: VerdictsAnswer | None = None
     clock: ClockAnswer | None = None
+    next_actions: list[NextActionAnswer] | None = None
     applicant: ApplicantAnswer | None = None
     form: dict[str, Any] | None = None
     attachments: list[dict[str, Any]] | None = None
@@ -172,6 +213,8 @@ class DossierPage(Answer):
 
     items: list[DossierAnswer]
     next_cursor: str | None
+    count: int | None = None
+    """With `counted`: how many there are on all pages; 1,001 stands for more."""
 
 
 class HistoryAnswer(Answer):

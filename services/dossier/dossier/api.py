@@ -40,6 +40,7 @@ Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
 Reader = Annotated[Caller, web.requires("dossier:read")]
 Include = Annotated[Literal["history"] | None, Query()]
 Cursor = Annotated[str | None, Query(max_length=500)]
+_COUNTED = 1_000
 Short = Annotated[str | None, Query(max_length=255)]
 
 
@@ -87,12 +88,19 @@ async def list_dossiers(
     filters: Annotated[Filters, Depends(_filters)],
     purpose: Purpose = None,
     include: Include = None,
+    counted: bool = False,
     cursor: Cursor = None,
     limit: web.PageSize = 100,
 ) -> Response:
-    """Dossiers in the order of their codes; `received_…` by the reception, `overdue` and `late_…` by the due time."""
+    """Dossiers in the order of their codes; `received_…` by the reception, `overdue` and `late_…` by the due time.
+
+    With `counted` also how many there are (1,001: more than 1,000).
+    """
+    count = await list_store.count(rx, filters, caller.agencies, _COUNTED + 1) if counted else None
     person_keys = _person_keys(request) if purpose else None
-    return await _page(rx, caller, filters, cursor, limit, person_keys=person_keys, with_history=include is not None)
+    return await _page(
+        rx, caller, filters, cursor, limit, person_keys=person_keys, with_history=include is not None, count=count
+    )
 
 
 @router.post("/v1/dossiers/search", response_model=DossierPage, responses=web.errors(PurposeRequired))
@@ -128,6 +136,7 @@ async def read(
     found = record_view.item(_person_keys(request).shown(row) if purpose else row, now, personal=bool(purpose))
     found["combined"] = row["combined"]
     found["clock"] = record_view.clock(row, _procedures(request), now)
+    found["next_actions"] = record_view.next_actions(row, now)
     if include is not None:
         found["history"] = record_view.history(await reading_store.history(rx, [code]))
     return _json(found)
@@ -207,6 +216,7 @@ async def _page(
     *,
     person_keys: PersonKeys | None,
     with_history: bool,
+    count: int | None = None,
 ) -> Response:
     """`person_keys` are given when a purpose was stated."""
     personal = person_keys is not None
@@ -221,7 +231,8 @@ async def _page(
         for it in items:
             it["history"] = record_view.history(by_code.get(it["code"], []))
     following = _cursor(rows[limit - 1], filters) if len(rows) > limit else None
-    return _json({"items": items, "next_cursor": following})
+    counted = {} if count is None else {"count": count}
+    return _json({"items": items, "next_cursor": following, **counted})
 
 
 def _cursor(last: list_store.Row, filters: Filters) -> str:

@@ -4,13 +4,22 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from dossier.catalogue import AGENCY_CODE, PROCEDURE_CODE, Channel
 from dossier.record import STATUS_NAMES, Command
 from shared import agency_codes, clock, problems, strict_json
 from shared.auth import Caller
 from shared.errors import FieldError, InvalidRequest
+from shared.public_url import is_public
 from shared.web import Body
 
 IMPORT_SCOPE = "dossier:import"
@@ -47,6 +56,12 @@ def _day(value: Any) -> Any:
     raise ValueError("must be a date of the form 1990-04-12")
 
 
+def _public(url: str) -> str:
+    if not is_public(url):
+        raise ValueError("must lead to a public host")
+    return url
+
+
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Day = Annotated[date, BeforeValidator(_day)]
 VISIBLE = r"[^\s\x1c-\x1f]"
@@ -59,7 +74,7 @@ PersonalId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 AgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{agency_codes.OLD_FORM}", max_length=35)]
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048), AfterValidator(_public)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 AmountVnd = Annotated[int, Field(strict=True, ge=1, le=MAX_VND)]
 
@@ -88,6 +103,10 @@ class Attachment(Body):
     url: Url | None = None
     digitised: Annotated[bool, Field(strict=True)] = False
     reused: Literal["none", "component", "result"] = "none"
+    reused_from: Code | None = None
+    """The earlier dossier whose document this is, found there by `sha256`."""
+    certified: Annotated[bool, Field(strict=True)] = False
+    """An officer has compared it with the original: later dossiers may reuse it."""
 
 
 Attachments = Annotated[list[Attachment], Field(max_length=MAX_ATTACHMENTS)]
@@ -106,6 +125,8 @@ class Filing(Body):
     attachments: Attachments = Field(default_factory=list)
     return_method: Literal["direct", "post", "electronic"] = "direct"
     external_reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    receiving_agency_code: AgencyCode | None = None
+    """Whose desk took the papers in, if that is not the competent agency's own."""
 
 
 class FilingLine(Filing):
@@ -233,6 +254,7 @@ def command(body: TransitionBody, caller: Caller, now: datetime) -> Command:
         apology=None if body.apology is None else dict(body.apology.__dict__),
         expected_version=body.expected_version,
         may_import=IMPORT_SCOPE in caller.scopes,
+        agencies=caller.agencies,
     )
 
 

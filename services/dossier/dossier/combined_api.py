@@ -11,7 +11,13 @@ from dossier import combining
 from dossier.answers import CombinedAnswer
 from dossier.bodies import Filing, Key
 from dossier.intake import Intake
-from dossier.refusal import ActionNotForRole, AgencyNotValid, ExternalReferenceTaken, ProcedureNotValid
+from dossier.refusal import (
+    ActionNotForRole,
+    AgencyNotValid,
+    ExternalReferenceTaken,
+    ProcedureNotValid,
+    ReusedDocumentNotFound,
+)
 from shared import idempotency, strict_json, web
 from shared.auth import Caller
 from shared.db import Database
@@ -34,7 +40,7 @@ class CombinedBody(Body):
     response_model=CombinedAnswer,
     responses=web.errors(
         ActionNotForRole, AgencyNotPermitted, AgencyNotValid, ProcedureNotValid, ExternalReferenceTaken,
-        IdempotencyKeyReused, RequestInProgress,
+        ReusedDocumentNotFound, IdempotencyKeyReused, RequestInProgress,
     ),
 )  # fmt: skip
 async def file_together(
@@ -52,7 +58,9 @@ async def file_together(
     lines = await intake.drafted(body.dossiers, caller, web.cause(request))
     sha = idempotency.digest_of("POST", "/v1/dossiers/combined", body.model_dump_json().encode())
     try:
-        async with database.transaction(caller.agencies) as tx:
+        # What is taken in for another agency is that one's, too.
+        agencies = (*caller.agencies, *(line.dossier.agency_code for line in lines))
+        async with database.transaction(agencies) as tx:
             if idempotency_key is not None:
                 stored = await idempotency.claim(tx, caller.client_id, idempotency_key, sha)
                 if stored is not None:

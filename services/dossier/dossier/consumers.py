@@ -4,19 +4,14 @@
 |---|---|---|
 | `lgsp.identity` | identity_recorded; then what waited of the ministry is taken up | poison, unknown dossier |
 | `lgsp.payment` | payment_recorded, settled when nothing is open; likewise | poison, unknown dossier |
-| `lgsp.ministry` | the action itself, as role `ministry` | too early: waits; else partner |
-
-Real senders' bad practices (wire §1.7) are refused in words: the paper that was filed sent back as the result, a result
-called "Dinhkem", a time without its offset, a step that the life does not have (5, 6 or 8 told as 9).
+| `lgsp.ministry` | the action itself, as role `ministry` | stands in table ministry_event (`settling`) |
 """
 
 from collections.abc import Callable, Sequence
 
-from dossier import fact, handling, message, store
-from dossier.dossier import LIFE
-from dossier.handling import Fold, Procedures, Refused, Wanted
-from dossier.record import Dossier, Status
-from dossier.refusal import ChargeOpen, IdentityPending, TransitionNotAllowed
+from dossier import fact, handling, message
+from dossier.handling import Fold, Procedures
+from dossier.settling import Ministries
 from shared import inbox
 from shared.db import Transaction
 from shared.errors import InvalidRequest, Owner
@@ -28,10 +23,11 @@ Reading = Callable[[Event], Fold | None]
 
 
 class Consumers:
-    """The handlers of the three topics, with the catalogue that ministry's actions need."""
+    """The handlers of the three topics."""
 
-    def __init__(self, procedures: Procedures) -> None:
+    def __init__(self, procedures: Procedures, ministries: Ministries) -> None:
         self._procedures = procedures
+        self._ministries = ministries
 
     async def identity(self, tx: Transaction, batch: Sequence[Event]) -> list[Park]:
         """`identity.verified`; `identity.pending` says nothing the dossier does not know."""
@@ -42,36 +38,9 @@ class Consumers:
         return await self._fold(tx, batch, PAYMENT, _payment_fold)
 
     async def ministry(self, tx: Transaction, batch: Sequence[Event]) -> list[Park]:
-        """Progress, results and tax notices of a ministry's own system."""
-        parks: list[Park] = []
-        wanted: list[tuple[Event, Wanted]] = []
-        codes = {inbox.key_of(event) for event in batch}
-        dossiers = await handling.lock(tx, codes)
-        for event in batch:
-            dossier = dossiers.get(inbox.key_of(event))
-            try:
-                command = message.command(event, None if dossier is None else dossier.status)
-            except InvalidRequest as refusal:
-                parks.append(_parked(event, message.reason(refusal), "partner"))
-                continue
-            if command is None:
-                parks.append(_parked(event, "unknown_type", "partner"))
-            elif dossier is None:
-                parks.append(_parked(event, "unknown_dossier", "partner"))
-            elif not message.covers(event, dossier.agency_code):
-                parks.append(_parked(event, "agency_not_permitted", "partner"))
-            else:
-                client = event.headers.get("hub-client", "")
-                cause = Cause(event.headers.get("hub-exchange-id"), event.headers.get("traceparent") or None)
-                wanted.append((event, Wanted(dossier.code, command, client, cause)))
-        filed = await store.filed_papers(tx, [(it.code, it.command.documents) for _, it in wanted])
-        parks += [_parked(event, "result_is_a_filed_paper", "partner") for event, it in wanted if it.code in filed]
-        wanted = [(event, it) for event, it in wanted if it.code not in filed]
-        results = await handling.act(tx, [it for _, it in wanted], self._procedures, dossiers)
-        for (event, it), result in zip(wanted, results, strict=True):
-            if isinstance(result, Refused) and not _is_past(it, result):
-                parks.append(Park(event, result.error.code, "partner", waiting=_too_early(it, result)))
-        return parks
+        """What ministries' own systems say; whatever it is, it is kept and holds nothing up (`settling`)."""
+        await self._ministries.take_in(tx, batch)
+        return []
 
     async def _fold(self, tx: Transaction, batch: Sequence[Event], topic: str, read: Reading) -> list[Park]:
         parks: list[Park] = []
@@ -89,7 +58,7 @@ class Consumers:
                 facts[code], events[code] = (fold, Cause(None, event.traceparent)), event
         refused = await handling.fold(tx, facts, self._procedures, topic)
         parks += [_parked(events[code], reason, "hub") for code, reason in refused.items()]
-        await inbox.resume(tx, MINISTRY, sorted(facts), self.ministry)
+        await self._ministries.take_up(tx, sorted(facts))
         return parks
 
 
@@ -123,34 +92,3 @@ def _payment_fold(event: Event) -> Fold | None:
 
 def _parked(event: Event, reason: str, owner: Owner) -> Park:
     return Park(event, reason, owner)
-
-
-def _too_early(it: Wanted, refused: Refused) -> bool:
-    """Only a fact is missing: it will take the event up when it comes."""
-    if isinstance(refused.error, IdentityPending | ChargeOpen):
-        return True
-    dossier = refused.dossier
-    return (
-        isinstance(refused.error, TransitionNotAllowed)
-        and dossier is not None
-        and dossier.status is Status.PAYMENT_REQUESTED
-        and dossier.back_to in LIFE[it.command.action].sources
-    )
-
-
-_REACHED: dict[str, frozenset[int]] = {
-    "receive": frozenset({2, 4, 9, 10}),
-    "start": frozenset({4, 9, 10}),
-    "finish": frozenset({9, 10}),
-}
-
-
-def _is_past(it: Wanted, refused: Refused) -> bool:
-    """The dossier has already come to where the action leads, and the event brings nothing to keep."""
-    dossier: Dossier | None = refused.dossier
-    return (
-        isinstance(refused.error, TransitionNotAllowed)
-        and dossier is not None
-        and dossier.status in _REACHED.get(it.command.action, frozenset())
-        and not it.command.documents
-    )

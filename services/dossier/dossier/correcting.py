@@ -68,8 +68,8 @@ async def listed(rx: Reading, code: str) -> Sequence[Mapping[str, Any]]:
 
 async def _locked(tx: Transaction, code: str) -> Dossier:
     dossier = (await store.lock(tx, [code])).get(code)
-    if dossier is None:
-        raise NotFound
+    if dossier is None or not await store.speaks_for(tx, dossier.agency_code):
+        raise NotFound  # who took the papers in for this agency does not correct what it did
     return dossier
 
 
@@ -108,6 +108,7 @@ def _an_entry(row: Mapping[str, Any], detail: Mapping[str, Any]) -> Entry:
         apology=promised.get("letter"),
         documents=tuple(detail.get("documents", ())), fees=tuple(detail.get("fees", ())),
         attachments=tuple(detail.get("attachments", ())), legal_exception=detail.get("legal_exception"),
+        ministry_event=detail.get("ministry_event"),
     )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def _members(wanted: Correction) -> dict[str, Any]:
 def _a_correction(members: Mapping[str, Any]) -> Correction:
     """From the request, or from the transition it became."""
     times = tuple(Retimed(it["version"], _moment(it["at"])) for it in members["times"])
-    return Correction(times, tuple(_a_step(it) for it in members["steps"]))
+    return Correction(times, tuple(_a_step(it) for it in members["steps"]), tuple(members.get("dropped", ())))
 
 
 def _a_step(it: Mapping[str, Any]) -> Entry:
@@ -126,6 +127,7 @@ def _a_step(it: Mapping[str, Any]) -> Entry:
         version=0, action=it["action"], at=_moment(it["at"]), reason=it.get("reason"), actor=it.get("actor"),
         documents=tuple(it.get("documents", ())), attachments=tuple(it.get("attachments", ())),
         legal_exception=it.get("legal_exception"), identity_reason=it.get("identity_reason"),
+        ministry_event=it.get("ministry_event"),
     )  # fmt: skip
 
 

@@ -37,6 +37,8 @@ class Correction:
 
     times: tuple[Retimed, ...] = ()
     steps: tuple[Entry, ...] = ()
+    dropped: tuple[int, ...] = ()
+    """Numbers of ministries' events whose steps do not count any more (`settlement`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Outcome:
     steps: list[dict[str, Any]]
     progress: list[dict[str, Any]]
     """Rows for the nation: it cannot take one back, so a corrected change of status is told as a new row."""
+    dropped: tuple[int, ...] = ()
 
 
 def require_another(asker: Person, approver: Person) -> None:
@@ -82,8 +85,12 @@ def corrected(entries: Sequence[Entry], correction: Correction, version: int) ->
         raise InvalidRequest(errors=unknown)
     at = {it.version: it.at for it in correction.times}
     found = [
-        entry if entry.is_added or entry.version not in at else replace(entry, at=at[entry.version])
+        # A time that a person put right is no longer the ministry's.
+        entry
+        if entry.is_added or entry.version not in at
+        else replace(entry, at=at[entry.version], ministry_event=None)
         for entry in entries
+        if entry.ministry_event is None or entry.ministry_event not in correction.dropped
     ]
     for step in correction.steps:
         place = next((index for index, entry in enumerate(found) if entry.at > step.at), len(found))
@@ -112,9 +119,9 @@ def outcome(known: Dossier, entries: Sequence[Entry], correction: Correction, te
         if is_new:
             for guard in LIFE[entry.action].guards:
                 guard(previous, entry.command(), entry.at)
-            steps.append(_added(entry, previous, state))
+            steps.append(added(entry, previous, state))
         if (is_new or (entry.version in touched and not entry.is_added)) and state.status != previous.status:
-            progress.append(_progress_row(entry, state))
+            progress.append(progress_row(entry, state))
         previous = state
     after = replace(
         previous, version=version, transition_version=version,
@@ -127,7 +134,10 @@ def as_step(known: Dossier, made: Outcome, at: datetime, approver: dict[str, Any
     """The transition that an approved correction is."""
     return Step(
         made.after, "correct", "corrected", known.status, at, known.due_at, True, detail.get("reason"), approver,
-        correction={**detail, "times": made.times, "steps": made.steps, "progress": made.progress},
+        correction={
+            **detail, "times": made.times, "steps": made.steps, "progress": made.progress,
+            **({"dropped": made.dropped} if made.dropped else {}),
+        },
     )  # fmt: skip
 
 
@@ -143,7 +153,8 @@ def _refuse_the_future(correction: Correction, now: datetime) -> None:
         raise InvalidRequest(errors=wrong)
 
 
-def _added(entry: Entry, before: Dossier, state: Dossier) -> dict[str, Any]:
+def added(entry: Entry, before: Dossier, state: Dossier) -> dict[str, Any]:
+    """A step that a correction brings in, as its transition keeps it."""
     members = {
         "action": entry.action,
         "at": entry.at,
@@ -155,11 +166,13 @@ def _added(entry: Entry, before: Dossier, state: Dossier) -> dict[str, Any]:
         "attachments": entry.attachments,
         "legal_exception": entry.legal_exception,
         "identity_reason": entry.identity_reason,
+        "ministry_event": entry.ministry_event,
     }
     return {name: value for name, value in members.items() if value not in (None, ())}
 
 
-def _progress_row(entry: Entry, state: Dossier) -> dict[str, Any]:
+def progress_row(entry: Entry, state: Dossier) -> dict[str, Any]:
+    """The row for the nation that tells a corrected change of status."""
     return {
         "to_status": int(state.status),
         "at": entry.at,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from dossier import reception
 from dossier.effect import EFFECTS, no_effect, promise
 from dossier.record import STATUS_NAMES, Command, Dossier, Status, Step, Terms
 from dossier.refusal import (
@@ -24,7 +25,7 @@ from dossier.refusal import (
     TimeGoesBack,
     TransitionNotAllowed,
 )
-from shared.errors import FieldError, InsufficientScope, InvalidRequest, PreconditionFailed
+from shared.errors import FieldError, HubError, InsufficientScope, InvalidRequest, PreconditionFailed
 
 AHEAD = timedelta(minutes=5)
 """How far `at` may lie ahead of the hub's clock."""
@@ -114,10 +115,20 @@ def _none_open(dossier: Dossier, _command: Command, _at: datetime) -> None:
         raise ChargeOpen
 
 
+def _to_be_handed_over(dossier: Dossier, _command: Command, _at: datetime) -> None:
+    reception.require_open(dossier)
+
+
+def _arrived(dossier: Dossier, _command: Command, _at: datetime) -> None:
+    reception.require_handed_over(dossier)
+
+
 _BACK, _STAY = 0, -1
 _DESK = frozenset({"desk"})
 _OFFICE = frozenset({"desk", "ministry"})
 _FILER = frozenset({"portal", "desk"})
+_POST = frozenset({"post"})
+"""Staff of the public post, who take papers in and bring results (NĐ 61/2018 Đ16)."""
 _HUB = frozenset({"hub"})
 _WHY, _FEES, _NEW_DUE_AT, _RESULT = (_needs(it) for it in ("reason", "fees", "new_due_at", "result"))
 
@@ -126,18 +137,21 @@ def _arrow(action: str, event: str, sources: set[int], target: int, roles: froze
     return Arrow(action, event, frozenset(sources), target, roles, guards)
 
 
-SUBMITTERS = _FILER
-# `submit` (nothing → 1, portal and desk) has no row: it makes a dossier instead of changing one.
+SUBMITTERS = _FILER | _POST
+# `submit` (nothing → 1, portal, desk and post) has no row: it makes a dossier instead of changing one.
 LIFE: dict[str, Arrow] = {
     arrow.action: arrow
     for arrow in (
         #      action                    event                        from                to     who      guards
-        _arrow("receive",                "received",                  {1},                2,     _OFFICE),
+        _arrow("hand_over",              "handed_over",               {1},                _STAY, _DESK | _POST,
+               _to_be_handed_over),
+        _arrow("receive",                "received",                  {1},                2,     _OFFICE | _POST,
+               _arrived),
         _arrow("refuse",                 "refused",                   {1},                3,     _DESK,   _WHY),
         _arrow("start",                  "started",                   {2},                4,     _OFFICE),
         _arrow("request_supplement",     "supplement_requested",      {1, 2, 4},          5,     _OFFICE, _WHY, _once,
                _number_there),
-        _arrow("supplement",             "supplemented",              {5},                _BACK, _FILER),
+        _arrow("supplement",             "supplemented",              {5},                _BACK, _FILER | _POST),
         _arrow("request_payment",        "payment_requested",         {1, 2, 4},          6,     _OFFICE, _FEES,
                _number_there),
         _arrow("settle",                 "settled",                   {6},                _BACK, _HUB,    _none_open),
@@ -155,7 +169,7 @@ LIFE: dict[str, Arrow] = {
                _NEW_DUE_AT, _late),
         _arrow("finish",                 "finished",                  {2, 4},             9,     _OFFICE,
                _result_or_reason, _identity_settled, _none_open),
-        _arrow("return_result",          "returned",                  {9},                10,    _DESK),
+        _arrow("return_result",          "returned",                  {9},                10,    _DESK | _POST),
         _arrow("attach_result",          "result_attached",           {9, 10},            _STAY, _OFFICE, _RESULT),
     )
 }  # fmt: skip
@@ -170,15 +184,39 @@ _ONLY_WITH = {
 }
 
 
-def allowed_actions(status: Status) -> list[str]:
-    """What callers may ask for in `status`, in the table's order."""
-    return [a.action for a in LIFE.values() if status in a.sources and a.roles is not _HUB]
+def allowed_actions(status: Status, *, is_for_another: bool = False) -> list[str]:
+    """What callers may ask for in `status`, in the table's order. `is_for_another`: taken in for another agency."""
+    found = [a.action for a in LIFE.values() if status in a.sources and a.roles is not _HUB]
+    return [action for action in found if action != "hand_over" or is_for_another]
+
+
+def possible(dossier: Dossier, now: datetime) -> list[tuple[Arrow, str | None]]:
+    """What callers may ask for now, each with the code of what would still refuse it (None: it can be done).
+
+    What a caller has to say besides (a reason, a new time, documents) is taken as said.
+    """
+    soon = max(now, dossier.due_at or now) + timedelta(days=1)
+    told = Command("", "", now, reason="…", documents=({},), fees=({},), new_due_at=soon)
+    return [
+        (arrow, _refusal(arrow, dossier, told))
+        for arrow in LIFE.values()
+        if dossier.status in arrow.sources and arrow.roles is not _HUB
+    ]
+
+
+def _refusal(arrow: Arrow, dossier: Dossier, told: Command) -> str | None:
+    try:
+        for guard in arrow.guards:
+            guard(dossier, told, told.now)
+    except HubError as refusal:
+        return refusal.code
+    return None
 
 
 def take(dossier: Dossier, command: Command, terms: Terms) -> Step:
     """One step of the life. Raises the error of the first rule that says no, in this order.
 
-    Unknown action and fields foreign to it (422), role (403), expected version (412), status (409),
+    Unknown action and fields foreign to it (422), role and agency (403), expected version (412), status (409),
     time (403, 409, 422), the arrow's guards.
     """
     arrow = LIFE.get(command.action)
@@ -187,6 +225,7 @@ def take(dossier: Dossier, command: Command, terms: Terms) -> Step:
     _refuse_foreign_fields(command)
     if command.role not in arrow.roles:
         raise ActionNotForRole
+    reception.require_side(dossier, command)
     if command.expected_version is not None and not (
         dossier.transition_version <= command.expected_version <= dossier.version
     ):
@@ -244,7 +283,7 @@ def _check_status(dossier: Dossier, arrow: Arrow) -> None:
     if arrow.action == "finish" and dossier.back_to in arrow.sources:
         # What keeps it from ending is the open charge: once that is paid, the same action passes.
         _none_open(dossier, Command("finish", "", dossier.last_at), dossier.last_at)
-    allowed = allowed_actions(dossier.status)
+    allowed = allowed_actions(dossier.status, is_for_another=dossier.receiver_code is not None)
     raise TransitionNotAllowed(
         f"{arrow.action} is not allowed in status {STATUS_NAMES[dossier.status]}; "
         f"allowed: {', '.join(allowed) or 'nothing'}",

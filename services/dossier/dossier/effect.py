@@ -14,6 +14,10 @@ def no_effect(moved: Dossier, _before: Dossier, _command: Command, _terms: Terms
     return moved
 
 
+def _hand_over(moved: Dossier, _before: Dossier, _command: Command, _terms: Terms) -> Dossier:
+    return replace(moved, handed_over_at=moved.last_at)
+
+
 def _receive(moved: Dossier, _before: Dossier, _command: Command, terms: Terms) -> Dossier:
     return replace(moved, received_at=moved.last_at, due_at=terms.due(moved.last_at))
 
@@ -122,6 +126,7 @@ def is_electronic(documents: Sequence[dict[str, Any]]) -> bool:
 
 
 EFFECTS: dict[str, Effect] = {
+    "hand_over": _hand_over,
     "receive": _receive,
     "refuse": _refuse,
     "request_supplement": _request_supplement,

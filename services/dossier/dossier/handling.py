@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from dossier import deadline, store
 from dossier.catalogue import Procedure
 from dossier.cataloguing import Catalogue
+from dossier.clock_line import ClockLine, clock_line
 from dossier.deadline import Limit, WorkingCalendar
 from dossier.dossier import take
 from dossier.record import Command, Dossier, Status, Step, Terms
@@ -122,6 +123,11 @@ class ProcedureTerms:
         return deadline.working_time_between(
             self._calendar, now if standing is None else standing.began_at, dossier.due_at
         )
+
+    def line(self, dossier: Dossier, now: datetime) -> ClockLine | None:
+        """Its working time as one line; None before the reception."""
+        started = self.started(dossier)
+        return None if started is None else clock_line(dossier, self._calendar, started, now)
 
     def _limit(self) -> Limit | None:
         if self._procedure is None or not self._procedure.limits:

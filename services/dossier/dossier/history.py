@@ -32,6 +32,8 @@ class Entry:
     apology: dict[str, Any] | None = None
     is_added: bool = False
     """Brought in by an approved correction, whose version it has."""
+    ministry_event: int | None = None
+    """Number of the ministry's event that it came of."""
 
     def command(self) -> Command:
         """The action as it was asked for."""
@@ -49,15 +51,16 @@ def filed(known: Dossier) -> Dossier:
         known, status=Status.SUBMITTED, version=1, transition_version=1, last_at=known.submitted_at, back_to=None,
         received_at=None, due_at=None, finished_at=None, returned_at=None, refused_at=None, is_extended=False,
         has_electronic_result=False, supplements=(), pauses=(), results=(), apologies=(), last_reason=None,
+        handed_over_at=None,
     )  # fmt: skip
 
 
-def replay(known: Dossier, entries: Sequence[Entry], terms: Terms) -> list[Dossier]:
-    """The dossier after each entry, in this order.
+def replay(known: Dossier, entries: Sequence[Entry], terms: Terms, *, since: Dossier | None = None) -> list[Dossier]:
+    """The dossier after each entry, in this order; from its filing on, or from where it stood in between.
 
     Raises `StepDoesNotFit` where the life has no such arrow, `TimeGoesBack` where an entry precedes the one before.
     """
-    states, dossier = [], filed(known)
+    states, dossier = [], filed(known) if since is None else since
     for entry in entries:
         arrow = LIFE[entry.action]
         if dossier.status not in arrow.sources:

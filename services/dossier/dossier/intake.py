@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from dossier import intake_store, ndjson, store, submitting
+from dossier import intake_store, ndjson, reusing, store, submitting
 from dossier.bodies import Filing, FilingLine, parse
 from dossier.cataloguing import Catalogue
 from dossier.intake_store import Line
@@ -76,6 +76,7 @@ class Intake:
         crashpoint("intake.before")
         try:
             draft = await submitting.check_afresh(filing, caller, self._catalogue, clock.now(), self._database)
+            await self._require_sources(filing)
             number = (await self._numbers.draw({draft.day: 1}))[draft.day][0]
             sender = Sender(caller, cause, key, sha)
             line = submitting.line(draft, number, sender, self._person_keys, in_batch=False)
@@ -118,6 +119,7 @@ class Intake:
                 drafts.append(
                     await submitting.check_afresh(filing, caller, self._catalogue, clock.now(), self._database)
                 )
+                await self._require_sources(filing)
             except HubError as refusal:
                 refusal.members["index"] = index
                 raise
@@ -127,6 +129,13 @@ class Intake:
             submitting.line(draft, numbers[draft.day].pop(0), sender, self._person_keys, in_batch=False)
             for draft in drafts
         ]
+
+    async def _require_sources(self, filing: Filing) -> None:
+        """What it reuses is there. Raises as `reusing.require`."""
+        papers = [paper.__dict__ for paper in filing.attachments]
+        if reusing.names_sources(papers):
+            async with self._database.reading() as rx:
+                await reusing.require(rx, self._person_keys, filing.applicant.personal_id, papers)
 
     async def batch(self, lines: Sequence[bytes], caller: Caller, cause: Cause) -> list[Answer]:
         """One answer per line, in order. Two groups at a time: one is decoded while PostgreSQL stores the other."""
@@ -238,6 +247,10 @@ class Intake:
                         )
                     except HubError as refusal:
                         entry.answer = ndjson.refusal(refusal)
+                try:
+                    await self._require_sources(entry.filing)
+                except HubError as refusal:
+                    entry.answer = ndjson.refusal(refusal)
 
 
 def _entry(index: int, line: bytes) -> _Entry:

@@ -14,6 +14,7 @@ from dossier.refusal import (
     AgencyNotValid,
     ExternalReferenceTaken,
     ProcedureNotValid,
+    ReusedDocumentNotFound,
 )
 from shared import idempotency, web
 from shared.auth import Caller
@@ -28,6 +29,7 @@ _REFUSALS = web.errors(
     AgencyNotValid,
     ProcedureNotValid,
     ExternalReferenceTaken,
+    ReusedDocumentNotFound,
     IdempotencyKeyReused,
     RequestInProgress,
 )

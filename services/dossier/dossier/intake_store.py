@@ -33,6 +33,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[["Line"], Any]], ...] = (
     ("form", "text", lambda it: it.form),
     ("attachments", "text", lambda it: it.attachments),
     ("return_method", "text", lambda it: it.return_method),
+    ("receiver_code", "text", lambda it: it.dossier.receiver_code),
     ("exchange_id", "text", lambda it: it.exchange_id),
     ("event_id", "text", lambda it: it.event_id),
     ("event", "text", lambda it: it.event),
@@ -46,9 +47,9 @@ _INTO = {
     "dossier": """code agency_code procedure_code procedure_version channel client_id external_reference status=1
         version=1 transition_version=1 last_at=submitted_at submitted_at recorded_at identity_outcome has_digitised
         person_hash person_sealed applicant=applicant::jsonb abstract form=form::jsonb attachments=attachments::jsonb
-        return_method""",
+        return_method receiver_code""",
     "transition": """code version=1 agency_code action='submit' to_status=1 at=submitted_at recorded_at client_id
-        exchange_id""",
+        exchange_id receiver_code""",
     "idempotency": "client_id key body_sha256 status=201 answer headers=headers::jsonb",
     "outbox": "event_id source='/lgsp/dossier' topic='lgsp.dossier' key=code value=event",
 }
@@ -125,10 +126,16 @@ async def insert(direct: Direct, agencies: Iterable[str], lines: Sequence[Line])
 
 async def insert_together(tx: Transaction, combined_id: str, lines: Sequence[Line]) -> None:
     """Write linked dossiers in this transaction. Raises asyncpg's UniqueViolationError as `insert` does."""
-    tx.publishes = True
-    await tx.raw.execute(_INSERT_MANY, *([value(line) for line in lines] for _, _, value in _COLUMNS))
+    await insert_all(tx, lines)
     codes = [line.dossier.code for line in lines]
     await tx.raw.execute(_COMBINED, codes, [line.dossier.agency_code for line in lines], combined_id)
+
+
+async def insert_all(tx: Transaction, lines: Sequence[Line]) -> None:
+    """Write them in this transaction, beside what else it writes."""
+    if lines:
+        tx.publishes = True
+        await tx.raw.execute(_INSERT_MANY, *([value(line) for line in lines] for _, _, value in _COLUMNS))
 
 
 async def codes_by_reference(rx: Reading, client_id: str, references: Sequence[str]) -> dict[str, str]:

@@ -20,12 +20,14 @@ from typing import Any, Literal
 from dossier.record import Status
 from dossier.store import STATE
 from shared.db import Reading
+from shared.partner_key import PORTAL
 
 Row = Mapping[str, Any]
 Order = Literal["code", "received_at", "due_at"]
 
 OPEN = (1, 2, 4, 5, 6, 8)
-PUBLIC = f"{STATE}, external_reference, abstract, return_method, recorded_at"
+PUBLIC = f"""{STATE}, external_reference, abstract, return_method, recorded_at,
+  CASE WHEN client_id = '{PORTAL}' THEN external_reference END AS portal_code"""
 WHOLE = f"{PUBLIC}, person_sealed, applicant, form, attachments"
 _MOST_ARMS, _MOST_RANGES = 20, 4
 # The first condition is the index's (migration 0005): few dossiers are late at two different times.
@@ -90,6 +92,19 @@ async def page(
     return found
 
 
+async def count(rx: Reading, filters: Filters, agencies: Sequence[str], most: int) -> int:
+    """How many there are, counted to `most`."""
+    await rx.raw.execute(PLANNING)
+    found = 0
+    for arms in _arms(filters, _ranges(filters.agency, agencies), None):
+        firsts, _, values = _firsts(filters, arms, None, most - found)
+        some = f"SELECT FROM ({firsts}) AS arms LIMIT $1"
+        found += await rx.raw.fetchval(f"SELECT count(*) FROM ({some}) AS some", *values)  # noqa: S608 - as above
+        if found >= most:
+            break
+    return found
+
+
 def _ranges(agency: str | None, own: Sequence[str]) -> list[tuple[str, str]] | None:
     """The codes of the agency asked for, as far as the caller has it, in order; None: all codes."""
     if "*" in own:
@@ -133,24 +148,30 @@ def _statuses(filters: Filters) -> Iterable[int]:
 async def _found(
     rx: Reading, filters: Filters, arms: Sequence[_Arm], after: Place | None, limit: int, columns: str
 ) -> list[Row]:
-    values: list[Any] = []
+    firsts, order, values = _firsts(filters, arms, after, limit)
+    sql = (
+        f"SELECT {columns} FROM dossier JOIN (SELECT code FROM ({firsts}) AS arms "  # noqa: S608 - see `_firsts`
+        f"ORDER BY {order} LIMIT $1) AS first USING (code) ORDER BY {order}"
+    )
+    rows: list[Row] = await rx.raw.fetch(sql, *values)
+    return rows
+
+
+def _firsts(filters: Filters, arms: Sequence[_Arm], after: Place | None, limit: int) -> tuple[str, str, Sequence[Any]]:
+    """A query for the first keys of each arm, their order, and its values; `$1` is the limit."""
+    values: list[Any] = [limit]
 
     def place(value: Any) -> str:
         values.append(value)
         return f"${len(values)}"
 
     order = "code" if filters.order == "code" else f"{filters.order}, code"
-    common, last = _conditions(filters, after, place), place(limit)
+    common = _conditions(filters, after, place)
     firsts = [
-        f"(SELECT {order} FROM dossier WHERE {' AND '.join([*common, *_own(arm, place)])} ORDER BY {order} LIMIT {last})"  # noqa: S608, E501 - fixed texts, $n values
+        f"(SELECT {order} FROM dossier WHERE {' AND '.join([*common, *_own(arm, place)])} ORDER BY {order} LIMIT $1)"  # noqa: S608 - fixed texts, $n values
         for arm in arms
     ]
-    sql = (
-        f"SELECT {columns} FROM dossier JOIN (SELECT code FROM ({' UNION ALL '.join(firsts)}) AS arms "  # noqa: S608
-        f"ORDER BY {order} LIMIT {last}) AS first USING (code) ORDER BY {order}"
-    )
-    rows: list[Row] = await rx.raw.fetch(sql, *values)
-    return rows
+    return " UNION ALL ".join(firsts), order, values
 
 
 def _own(arm: _Arm, place: Callable[[Any], str]) -> list[str]:

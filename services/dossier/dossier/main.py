@@ -13,32 +13,43 @@ from dossier import (
     correction_api,
     feed_api,
     intake_api,
+    ministry_api,
+    person_api,
     petition_api,
+    portal_api,
     rating_api,
+    reception_api,
     stuck_api,
     stuck_store,
     transition_api,
+    vocabulary_api,
     working_calendar,
 )
 from dossier.cataloguing import Catalogue
 from dossier.consumers import Consumers
 from dossier.handling import Procedures
 from dossier.intake import Intake
+from dossier.ministry_replaying import Replayer
 from dossier.numbering import Numbers
 from dossier.person import PersonKeys
 from dossier.rekeying import Rekeying
 from dossier.settings import Settings
+from dossier.settling import Ministries
 from dossier.singles import Singles
 from shared import exchanges, service
 from shared.auth import JwksSource
 from shared.db import Database
 from shared.direct import Direct
+from shared.partner_key import PORTAL, PartnerKey
 from shared.published import Tail
 from shared.service import Runtime
 
 ROUTERS = (
     intake_api.router,
     combined_api.router,
+    portal_api.router,
+    reception_api.router,
+    person_api.router,
     stuck_api.router,
     transition_api.router,
     correction_api.router,
@@ -47,10 +58,15 @@ ROUTERS = (
     api.router,
     catalogue_api.router,
     feed_api.router,
+    ministry_api.router,
+    vocabulary_api.router,
     api.internal_router,
     catalogue_api.internal_router,
+    ministry_api.internal_router,
     exchanges.router,
 )
+
+_TAKE_UP_SECONDS = 1.0
 
 
 async def _look(database: Database, every_seconds: float) -> int:
@@ -58,6 +74,18 @@ async def _look(database: Database, every_seconds: float) -> int:
     async with database.transaction() as tx:
         await stuck_store.look(tx, every_seconds)
     return 0
+
+
+def _follow(runtime: Runtime, procedures: Procedures) -> None:
+    """What others tell of dossiers: the register, the payment service, ministries."""
+    ministries = Ministries(runtime.system_database, procedures)
+    folding = Consumers(procedures, ministries)
+    runtime.read(consumers.IDENTITY, folding.identity)
+    runtime.read(consumers.PAYMENT, folding.payment)
+    runtime.read(consumers.MINISTRY, folding.ministry)
+    runtime.work("ministries", ministries.step, idle_seconds=_TAKE_UP_SECONDS)
+    replayer = Replayer(runtime.system_database, ministries)
+    runtime.work("ministry replays", replayer.step, idle_seconds=_TAKE_UP_SECONDS)
 
 
 def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI:
@@ -78,9 +106,9 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         )
         await rekeying.refresh()
         runtime.checks["person keys"] = rekeying.check
-        app.state.catalogue = catalogue
-        app.state.procedures = procedures
+        app.state.catalogue, app.state.procedures = catalogue, procedures
         app.state.person_keys = person_keys
+        app.state.portal_key = PartnerKey(PORTAL, settings.portal_inbound_secret.get_secret_value())
         api_url = settings.database_api_url.get_secret_value()
         direct = Direct(api_url, size=settings.intake_lanes, wake=database.wake)
         runtime.close_at_end(direct)
@@ -88,10 +116,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         app.state.tail = Tail(runtime.system_database, feed_api.TOPIC, feed_api.told)
         runtime.close_at_end(app.state.tail)
         app.state.intake = Intake(database, direct, singles, catalogue, Numbers(database), person_keys)
-        folding = Consumers(procedures)
-        runtime.read(consumers.IDENTITY, folding.identity)
-        runtime.read(consumers.PAYMENT, folding.payment)
-        runtime.read(consumers.MINISTRY, folding.ministry)
+        _follow(runtime, procedures)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
         runtime.work("person keys", rekeying.refresh, idle_seconds=settings.person_keys_check_seconds)
         runtime.work("rekeying", rekeying.step, idle_seconds=settings.person_keys_check_seconds)

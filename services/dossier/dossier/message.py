@@ -1,5 +1,6 @@
 """The events this service reads, as models. Members nobody here needs are passed over: senders may add some."""
 
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from dossier.bodies import ActorBody, Code, DocumentBody, FeeBody, LongText, Moment
 from dossier.charge import ChargeState, Payment
 from dossier.record import Command
+from dossier.vocabulary import ISSUE_RESULT, UnmappedValue, Vocabulary, named_dossier, translated
 from shared import clock, problems
 from shared.errors import InvalidRequest
 from shared.events import Event
@@ -125,6 +127,8 @@ def parse(kind: type[S], event: Event) -> S:
 
 def reason(refusal: InvalidRequest) -> str:
     """What is wrong with an event, in one line: places, never values."""
+    if isinstance(refusal, UnmappedValue):
+        return f"{refusal.code}: {refusal.errors[0].pointer}"[:500]
     places = "; ".join(f"{field.pointer or '/'} {field.message}" for field in refusal.errors)
     return f"{refusal.code}: {places}"[:500]
 
@@ -135,26 +139,64 @@ def covers(event: Event, agency_code: str) -> bool:
     return any(own and (own in ("*", agency_code) or agency_code.startswith(own + ".")) for own in agencies)
 
 
-def command(event: Event, status: int | None) -> Command | None:
-    """The action an event of a ministry asks for; None for a type we do not know. Raises `InvalidRequest`.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an event of a ministry asks for: of which dossier (None: it says nothing here), and what."""
+
+    code: str
+    command: Command | None
+    is_result: bool = False
+
+
+def asked(event: Event, vocabulary: Vocabulary | None) -> Asked | None:
+    """By the ministry's vocabulary, else by the contract; None for a type nobody knows. Raises `InvalidRequest`.
 
     A result finishes a dossier in work and joins one that has ended; a tax notice asks for payment.
     """
+    meaning = None if vocabulary is None else vocabulary.types.get(event.type)
+    if meaning is not None:
+        said = translated(meaning, envelope(event))
+        if said is None:
+            return Asked(dossier_of(event, vocabulary) or event.key, None)
+        own = replace(event, data=said)
+        return Asked(own.key, _issued(own) if said["action"] == ISSUE_RESULT else _progressed(own),
+                     said["action"] == ISSUE_RESULT)  # fmt: skip
     if event.type == PROGRESSED:
-        said = parse(_Progressed, event)
-        documents = () if said.result is None else tuple(dict(it) for it in said.result.documents)
-        return _command(said.action, said, fees=_plain(said.fees), documents=documents,
-                        identity_reason=said.identity_reason)  # fmt: skip
+        return Asked(event.key, _progressed(event))
     if event.type == RESULT_ISSUED:
-        issued = parse(_ResultIssued, event)
-        if status in (9, 10):
-            return _command("attach_result", issued, documents=_plain(issued.documents))
-        return _command("finish", issued, documents=_plain(issued.documents),
-                        identity_reason=issued.identity_reason)  # fmt: skip
+        return Asked(event.key, _issued(event), is_result=True)
     if event.type == NOTICE_ISSUED:
         notice = parse(_NoticeIssued, event)
-        return _command("request_payment", notice, fees=_plain(notice.lines))
+        return Asked(event.key, _command("request_payment", notice, fees=_plain(notice.lines)))
     return None
+
+
+def dossier_of(event: Event, vocabulary: Vocabulary | None) -> str | None:
+    """Which dossier an event names, understood or not; None: none that anybody could find."""
+    meaning = None if vocabulary is None else vocabulary.types.get(event.type)
+    if meaning is not None:
+        return named_dossier(meaning, envelope(event))
+    code = event.data.get("dossier_code")
+    return code if isinstance(code, str) and code else event.subject or None
+
+
+def envelope(event: Event) -> dict[str, Any]:
+    """The event as its sender wrote it: what a vocabulary's places point into."""
+    written = {"id": event.id, "source": event.source, "type": event.type, "subject": event.subject or None,
+               "time": event.time.isoformat()}  # fmt: skip
+    return {**event.extensions, **written, "data": event.data}
+
+
+def _progressed(event: Event) -> Command:
+    said = parse(_Progressed, event)
+    documents = () if said.result is None else tuple(dict(it) for it in said.result.documents)
+    return _command(said.action, said, fees=_plain(said.fees), documents=documents,
+                    identity_reason=said.identity_reason)  # fmt: skip
+
+
+def _issued(event: Event) -> Command:
+    said = parse(_ResultIssued, event)
+    return _command("finish", said, documents=_plain(said.documents), identity_reason=said.identity_reason)
 
 
 def _command(action: str, said: _Progressed | _ResultIssued | _NoticeIssued, **members: Any) -> Command:

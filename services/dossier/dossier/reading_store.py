@@ -28,7 +28,8 @@ WHERE code = ANY($1::text[]) AND (from_status IS DISTINCT FROM to_status OR acti
 """
 _RATE = """
 INSERT INTO rating (dossier_code, agency_code, score, at, client_id)
-SELECT code, agency_code, $2, $3, $4 FROM dossier WHERE code = $1 ON CONFLICT DO NOTHING RETURNING dossier_code
+SELECT code, agency_code, $2, $3, $4 FROM dossier WHERE code = $1 AND hub_covers(agency_code)
+ON CONFLICT DO NOTHING RETURNING dossier_code
 """
 
 
@@ -62,5 +63,5 @@ async def rate(tx: Transaction, code: str, score: str, at: datetime, client_id: 
 
 
 async def exists(rx: Reading, code: str) -> bool:
-    """Whether the caller's agencies cover such a dossier."""
-    return await rx.raw.fetchval("SELECT 1 FROM dossier WHERE code = $1", code) is not None
+    """Whether there is such a dossier of the caller's agencies (not only taken in by them for another)."""
+    return await rx.raw.fetchval("SELECT 1 FROM dossier WHERE code = $1 AND hub_covers(agency_code)", code) is not None

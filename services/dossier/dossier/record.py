@@ -92,6 +92,9 @@ class Dossier:
     apologies: tuple[dict[str, Any], ...] = ()
     """Letters to the applicant, each with the time it promises."""
     last_reason: str | None = None
+    receiver_code: str | None = None
+    """The agency whose desk took the papers in for this one."""
+    handed_over_at: datetime | None = None
 
     @property
     def paused(self) -> Pause | None:
@@ -119,6 +122,8 @@ class Command:
     """The letter of apology that goes with a new appointment."""
     expected_version: int | None = None
     may_import: bool = False
+    agencies: tuple[str, ...] = ("*",)
+    """Whom the asker speaks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,8 @@ class Step:
     """The time that was promised, and the letter if there is one."""
     correction: dict[str, Any] | None = None
     """Of a `correct`: what was before and what is now, who asked and who approved."""
+    ministry_event: int | None = None
+    """Number of the ministry's event that asked for it."""
 
 
 class Terms(Protocol):

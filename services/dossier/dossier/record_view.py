@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from dossier import charge, verdict, view
+from dossier import dossier as life
 from dossier.cataloguing import Catalogue
 from dossier.charge import Charges
+from dossier.clock_line import ClockLine
 from dossier.handling import Procedures
 from dossier.record import STATUS_NAMES, Dossier, Status
 from dossier.store import a_dossier
@@ -24,6 +26,7 @@ def item(row: Row, now: datetime, *, personal: bool) -> dict[str, Any]:
         "abstract": row["abstract"],
         "return_method": row["return_method"],
         "external_reference": row["external_reference"],
+        "portal_code": row["portal_code"],
         "results": list(dossier.results),
         "supplement_requests": len(dossier.supplements),
         "apologies": list(dossier.apologies),
@@ -38,7 +41,7 @@ def clock(row: Row, procedures: Procedures, now: datetime) -> dict[str, Any]:
     """Working time as it stands at `now`: used, left (until due; negative when late), and the pauses."""
     dossier = a_dossier(row)
     terms = procedures.terms(dossier)
-    left = terms.left(dossier, now)
+    left, line = terms.left(dossier, now), terms.line(dossier, now)
     return {
         "started_at": terms.started(dossier),
         "due_at": dossier.due_at,
@@ -46,7 +49,37 @@ def clock(row: Row, procedures: Procedures, now: datetime) -> dict[str, Any]:
         "left_hours": None if left is None else _hours(left),
         "paused": None if dossier.paused is None else dossier.paused.kind,
         "pauses": [{"kind": it.kind, "began_at": it.began_at, "ended_at": it.ended_at} for it in dossier.pauses],
+        "line": None if line is None else _line(line),
     }
+
+
+def _line(line: ClockLine) -> dict[str, Any]:
+    return {
+        "until": line.until,
+        "hours": _hours(line.length),
+        "due_hours": None if line.due is None else _hours(line.due),
+        "national_due_at": line.national_due_at,
+        "national_due_hours": None if line.national_due is None else _hours(line.national_due),
+        "parts": [
+            {
+                "kind": it.kind,
+                "began_at": it.began_at,
+                "ended_at": it.ended_at,
+                "hours": _hours(it.length),
+                "counts_here": it.counts_here,
+                "counts_nationally": it.counts_nationally,
+            }
+            for it in line.parts
+        ],
+    }
+
+
+def next_actions(row: Row, now: datetime) -> list[dict[str, Any]]:
+    """What may be asked for now, who may, and what still stands in the way of it."""
+    return [
+        {"action": it.action, "roles": sorted(it.roles), "blocked_by": blocked_by}
+        for it, blocked_by in life.possible(a_dossier(row), now)
+    ]
 
 
 def _hours(time: timedelta) -> float:
@@ -149,6 +182,7 @@ def _sync(dossier: Dossier, row: Row, catalogue: Catalogue) -> dict[str, Any]:
         "field_name": procedure.field_name if procedure else "",
         "channel": dossier.channel,
         "external_reference": row["external_reference"],
+        "portal_code": row["portal_code"],
         "applicant": row["applicant"],
         "abstract": row["abstract"],
         "submitted_at": dossier.submitted_at,

@@ -75,6 +75,30 @@ class StepDoesNotFit(Conflict):
     code, title = "step_does_not_fit", "The life of a dossier has no such step there"
 
 
+class ActionNotForAgency(Forbidden):
+    """Of a dossier taken in for another agency: this action is the other side's."""
+
+    code, title = "action_not_for_agency", "This action is for the other one of the two agencies"
+
+
+class NotReceivedForAnother(Conflict):
+    """The agency that took the papers in is the competent one itself."""
+
+    code, title = "not_received_for_another", "The dossier was not taken in for another agency"
+
+
+class HandedOverBefore(Conflict):
+    """The competent agency has it already."""
+
+    code, title = "handed_over_before", "The dossier was handed over already"
+
+
+class NotHandedOver(Conflict):
+    """The desk that took the papers in still has them."""
+
+    code, title = "not_handed_over", "The dossier has not been handed over by the agency that took it in"
+
+
 class SamePerson(Forbidden):
     """A correction is approved by another person than the one who asked for it."""
 
@@ -109,6 +133,18 @@ class PurposeRequired(BadRequest):
     """Personal data is read for a purpose, and the purpose is logged."""
 
     code, title = "purpose_required", "A search by person needs the header Hub-Purpose"
+
+
+class NoOpenDossier(Forbidden):
+    """A person's documents are shown to who handles an open dossier of that person."""
+
+    code, title = "no_open_dossier", "No agency of the caller handles an open dossier of this person"
+
+
+class ReusedDocumentNotFound(Conflict):
+    """The applicant has no such document in the dossier that is named as its source; `attachment` says which."""
+
+    code, title = "reused_document_not_found", "The applicant has no such document in that dossier"
 
 
 class AliasTaken(Conflict):

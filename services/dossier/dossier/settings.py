@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from shared.settings import ServiceSettings
 
 
@@ -21,3 +23,5 @@ class Settings(ServiceSettings):
     """How often to look over all dossiers for those that stand still; at most 2 % of the time is spent on it."""
     intake_lanes: int = 16
     """Connections of the intake; more wait for a free one."""
+    portal_inbound_secret: SecretStr = SecretStr("")
+    """What the national portal shows to bring dossiers; without it, it cannot."""

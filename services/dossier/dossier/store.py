@@ -17,7 +17,7 @@ TOPIC = "lgsp.dossier"
 
 STATE = """code, agency_code, procedure_code, procedure_version, channel, status, back_to, version,
   transition_version, last_at, submitted_at, received_at, due_at, finished_at, returned_at, refused_at,
-  identity_outcome, is_extended, has_digitised, has_electronic_result, detail"""
+  identity_outcome, is_extended, has_digitised, has_electronic_result, receiver_code, detail"""
 """The columns `a_dossier` needs."""
 
 _LOCK = f"SELECT {STATE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"  # noqa: S608
@@ -59,14 +59,14 @@ FROM unnest($1::text[], $2::text[]) AS n(code, added) WHERE d.code = n.code
 """
 _TRANSITIONS = """
 INSERT INTO transition (code, version, agency_code, action, from_status, to_status, at, recorded_at, reason, actor,
-                        client_id, exchange_id, due_before, due_after, detail)
-SELECT code, version, agency_code, action, from_status, to_status, at, $16, reason, actor::jsonb,
-       client_id, exchange_id, due_before, due_after, detail::jsonb
+                        client_id, exchange_id, due_before, due_after, detail, receiver_code)
+SELECT code, version, agency_code, action, from_status, to_status, at, $17, reason, actor::jsonb,
+       client_id, exchange_id, due_before, due_after, detail::jsonb, receiver_code
 FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::timestamptz[],
             $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[],
-            $15::int[])
+            $15::text[], $16::int[])
   AS n(code, version, agency_code, action, from_status, to_status, at, reason, actor, client_id, exchange_id,
-       due_before, due_after, detail, number)
+       due_before, due_after, detail, receiver_code, number)
 ORDER BY number
 """
 _ANSWERS = """
@@ -77,7 +77,7 @@ INSERT INTO idempotency (client_id, key, body_sha256, status, answer)
 SELECT $1, key, sha, 200, answer FROM unnest($2::text[], $3::text[], $4::text[]) AS n(key, sha, answer)
 """
 _FILED_PAPERS = """
-SELECT DISTINCT code FROM dossier JOIN unnest($1::text[], $2::text[]) AS n(code, sha256) USING (code)
+SELECT DISTINCT code, n.sha256 FROM dossier JOIN unnest($1::text[], $2::text[]) AS n(code, sha256) USING (code)
 WHERE attachments @> jsonb_build_array(jsonb_build_object('sha256', n.sha256))
 """
 
@@ -127,13 +127,18 @@ async def save(tx: Transaction, changes: Sequence[Change], recorded_at: datetime
     )
 
 
-async def filed_papers(rx: Reading, results: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> set[str]:
-    """Those dossiers of which one of these result documents is a paper that the applicant filed."""
+async def filed_papers(rx: Reading, results: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> set[tuple[str, str]]:
+    """Of these result documents, by dossier, those that the applicant filed: code and digest."""
     digests = [(code, it["sha256"]) for code, documents in results for it in documents if it.get("sha256")]
     if not digests:
         return set()
     rows = await rx.raw.fetch(_FILED_PAPERS, [code for code, _ in digests], [digest for _, digest in digests])
-    return {row["code"] for row in rows}
+    return {(row["code"], row["sha256"]) for row in rows}
+
+
+async def speaks_for(rx: Reading, agency_code: str) -> bool:
+    """Whether the transaction's agencies cover this one: what a receiver sees may be another's."""
+    return bool(await rx.raw.fetchval("SELECT hub_covers($1)", agency_code))
 
 
 async def answers(rx: Reading, client_id: str, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -169,6 +174,7 @@ async def _save_transitions(tx: Transaction, changes: Sequence[Change], recorded
         [step.due_before for step in steps],
         [step.after.due_at for step in steps],
         [_transition_detail(step) for step in steps],
+        [step.after.receiver_code for step in steps],
         list(range(len(steps))),
         recorded_at,
     )
@@ -206,6 +212,8 @@ def a_dossier(row: Mapping[str, Any]) -> Dossier:
         results=tuple(detail.get("results", ())),
         apologies=tuple(detail.get("apologies", ())),
         last_reason=detail.get("last_reason"),
+        receiver_code=row["receiver_code"],
+        handed_over_at=_time(detail.get("handed_over_at")),
     )
 
 
@@ -220,6 +228,7 @@ def _detail(it: Dossier) -> str:
         "results": it.results,
         "apologies": it.apologies,
         "last_reason": it.last_reason,
+        "handed_over_at": it.handed_over_at,
     }
     return _json({name: value for name, value in members.items() if value})
 
@@ -232,6 +241,7 @@ def _transition_detail(step: Step) -> str | None:
         "legal_exception": step.legal_exception,
         "apology": step.apology,
         "correction": step.correction,
+        "ministry_event": step.ministry_event,
     }
     given = {name: value for name, value in members.items() if value}
     return _json(given) if given else None

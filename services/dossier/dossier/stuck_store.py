@@ -18,10 +18,8 @@ FOR UPDATE SKIP LOCKED
 _WHOLE_TABLES = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_sort = on"
 _LOOK = """
 WITH limits AS (SELECT * FROM unnest($1::text[], $2::interval[]) AS l(kind, after)),
-waiting AS MATERIALIZED (SELECT key, value::jsonb AS event, parked_at FROM parked
-  WHERE reader = 'lgsp.ministry' AND waiting),
-result AS (SELECT key AS code, min(parked_at) AS since FROM waiting
-  WHERE event->>'type' LIKE '%.result-issued.v1' OR event->'data'->>'action' = 'finish' GROUP BY key),
+result AS (SELECT dossier_code AS code, min(taken_at) AS since FROM ministry_event
+  WHERE state = 'waiting' AND action IN ('finish', 'attach_result') GROUP BY dossier_code),
 found AS (
   SELECT d.code, it.kind, d.agency_code, d.version, it.since
   FROM dossier d LEFT JOIN result r ON r.code = d.code,

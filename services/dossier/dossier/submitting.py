@@ -4,10 +4,10 @@
 transition, its event, its answer), so that one statement stores one dossier or five hundred (`intake_store`).
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
-from dossier import numbering, view
+from dossier import numbering, reusing, view
 from dossier.bodies import IMPORT_SCOPE, Filing
 from dossier.catalogue import Procedure
 from dossier.cataloguing import Catalogue
@@ -33,6 +33,7 @@ class Draft(NamedTuple):
     submitted_at: datetime
     now: datetime
     day: Day
+    receiver_code: str | None = None
 
 
 class Sender(NamedTuple):
@@ -48,11 +49,14 @@ def check(filing: Filing, caller: Caller, catalogue: Catalogue, now: datetime) -
     """Role, agency, procedure, time. Raises the first refusal."""
     if caller.role not in SUBMITTERS:
         raise ActionNotForRole
+    reusing.require_officer([paper.__dict__ for paper in filing.attachments], caller.role)
     submitted_at = _submitted_at(filing, caller, now)
     day = clock.local_date(submitted_at)
     agency = catalogue.agency(filing.agency_code, day)
     # Whoever may not file for an agency does not learn whether it exists.
-    caller.require_agency(filing.agency_code if agency is None else agency.code)
+    receiver = _receiver(filing, caller, catalogue, day)
+    if receiver is None:
+        caller.require_agency(filing.agency_code if agency is None else agency.code)
     if agency is None:
         raise AgencyNotValid
     procedure = catalogue.procedure(filing.procedure_code, day)
@@ -60,7 +64,19 @@ def check(filing: Filing, caller: Caller, catalogue: Catalogue, now: datetime) -
     performers = {agency.code} if filed_with is None else {agency.code, filed_with.code}
     if procedure is None or not catalogue.is_performed_by(procedure, performers, day):
         raise ProcedureNotValid
-    return Draft(filing, procedure, submitted_at, now, (agency.code, day))
+    for_another = None if receiver == agency.code else receiver
+    return Draft(filing, procedure, submitted_at, now, (agency.code, day), for_another)
+
+
+def _receiver(filing: Filing, caller: Caller, catalogue: Catalogue, day: date) -> str | None:
+    """The agency whose desk takes the papers in for the competent one: there the caller must be at home."""
+    if filing.receiving_agency_code is None:
+        return None
+    found = catalogue.agency(filing.receiving_agency_code, day)
+    caller.require_agency(filing.receiving_agency_code if found is None else found.code)
+    if found is None:
+        raise AgencyNotValid
+    return found.code
 
 
 async def check_afresh(
@@ -93,6 +109,7 @@ def line(draft: Draft, number: int, sender: Sender, person_keys: PersonKeys, *, 
         submitted_at=draft.submitted_at,
         identity_outcome="pending" if applicant.personal_id else "not_required",
         has_digitised=digitised,
+        receiver_code=draft.receiver_code,
     )
     event = _submitted(dossier, draft, sender.cause.traceparent)
     return Line(

@@ -12,22 +12,27 @@ from typing import Annotated, Any
 import asyncpg
 from fastapi import Header, Path, Request, Response
 
-from dossier import handling, ndjson, view
+from dossier import handling, ndjson, reusing, view
 from dossier.answers import DossierAnswer, LineAnswer
 from dossier.bodies import Key, TransitionBody, TransitionLine, command, parse
 from dossier.handling import Procedures, Refused, Wanted
 from dossier.openapi import json_body, ndjson_body
-from dossier.record import STATUS_NAMES, Step
+from dossier.record import STATUS_NAMES, Dossier, Step
 from dossier.refusal import (
+    ActionNotForAgency,
     ActionNotForRole,
     ChargeOpen,
     ExtensionNotAllowed,
+    HandedOverBefore,
     IdentityPending,
     IdentityReasonRequired,
     LegalExceptionRequired,
+    NotHandedOver,
     NotLate,
+    NotReceivedForAnother,
     PersonalNumberAwaited,
     PersonalNumberNotAwaited,
+    ReusedDocumentNotFound,
     TimeGoesBack,
     TransitionNotAllowed,
 )
@@ -49,7 +54,11 @@ _LOCKED = asyncpg.exceptions.LockNotAvailableError
 _REFUSALS = web.errors(
     NotFound,
     ActionNotForRole,
+    ActionNotForAgency,
     TransitionNotAllowed,
+    NotReceivedForAnother,
+    HandedOverBefore,
+    NotHandedOver,
     TimeGoesBack,
     IdentityPending,
     IdentityReasonRequired,
@@ -59,6 +68,7 @@ _REFUSALS = web.errors(
     NotLate,
     PersonalNumberAwaited,
     PersonalNumberNotAwaited,
+    ReusedDocumentNotFound,
     PreconditionFailed,
     IdempotencyKeyReused,
     RequestInProgress,
@@ -113,7 +123,7 @@ async def transit(
     database: Database = request.app.state.api_database
     try:
         async with database.transaction(caller.agencies) as tx:
-            (result,) = await _act(tx, caller, [_Asked(wanted, idempotency_key, sha)], _procedures(request), _record)
+            (result,) = await _act(tx, caller, [_Asked(wanted, idempotency_key, sha)], request, _record)
     except _LOCKED:
         if idempotency_key is None:
             raise Overloaded(retry_after_seconds=1) from None
@@ -141,7 +151,7 @@ async def _in_groups(request: Request, caller: Caller, asked: Sequence[_Asked]) 
     database: Database = request.app.state.api_database
     try:
         async with database.transaction(caller.agencies) as tx:
-            results = await _act(tx, caller, asked, _procedures(request), _line_answer)
+            results = await _act(tx, caller, asked, request, _line_answer)
         return [_line_result(result) for result in results]
     except HubError as fault:
         return [ndjson.refusal(fault) for _ in asked]
@@ -154,7 +164,7 @@ async def _in_groups(request: Request, caller: Caller, asked: Sequence[_Asked]) 
 
 
 async def _act(
-    tx: Transaction, caller: Caller, asked: Sequence[_Asked], procedures: Procedures, answer: Any
+    tx: Transaction, caller: Caller, asked: Sequence[_Asked], request: Request, answer: Any
 ) -> list[_Done | HubError]:
     """Lock, look for first answers, take the steps, keep the answers: all in this transaction."""
     await tx.raw.execute(f"SET LOCAL lock_timeout = {idempotency.WAIT_MILLISECONDS}")
@@ -169,9 +179,9 @@ async def _act(
         if it.key in first:
             results.append(_repeated(it, *first[it.key]))
             continue
-        result = handling.step(it.wanted, procedures, dossiers)
-        if isinstance(result, Refused):
-            results.append(result.error)  # and its key stays free for a later line
+        result = await _step(tx, it.wanted, request, dossiers)
+        if isinstance(result, HubError):
+            results.append(result)  # and its key stays free for a later line
             continue
         taken.append((it.wanted, result))
         results.append(_Done(told := answer(result)))
@@ -181,6 +191,20 @@ async def _act(
     await handling.save(tx, taken)
     await keep_answers(tx, caller.client_id, kept)
     return results
+
+
+async def _step(tx: Transaction, wanted: Wanted, request: Request, dossiers: dict[str, Dossier]) -> Step | HubError:
+    """One step, or why not. What it attaches is certified by an officer, and what it reuses is there."""
+    papers = wanted.command.attachments
+    if papers and wanted.code in dossiers:
+        try:
+            reusing.require_officer(papers, wanted.command.role)
+            if reusing.names_sources(papers):
+                await reusing.require_for(tx, request.app.state.person_keys, wanted.code, papers)
+        except HubError as refusal:
+            return refusal
+    result = handling.step(wanted, _procedures(request), dossiers)
+    return result.error if isinstance(result, Refused) else result
 
 
 def _repeated(it: _Asked, sha: str, answer: str) -> _Done | HubError:

@@ -76,8 +76,17 @@ def national_late_at(dossier: Dossier) -> datetime | None:
         return None
     if len(dossier.supplements) > 1:
         return dossier.supplements[1].requested_at
-    allowed, end = dossier.due_at + _supplement_time(dossier), _national_end(dossier)
-    return None if end is not None and end <= allowed else allowed
+    allowed, end = national_due_at(dossier), _national_end(dossier)
+    return None if allowed is None or (end is not None and end <= allowed) else allowed
+
+
+def national_due_at(dossier: Dossier) -> datetime | None:
+    """Until when the national rule allows it to last: the appointment, and the time of the supplements besides."""
+    if dossier.due_at is None:
+        return None
+    if len(dossier.supplements) > 1:
+        return dossier.supplements[1].requested_at
+    return dossier.due_at + _supplement_time(dossier)
 
 
 def clocks_differ(dossier: Dossier) -> bool:

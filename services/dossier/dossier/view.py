@@ -29,6 +29,8 @@ def public_record(dossier: Dossier) -> dict[str, Any]:
         "refused_at": dossier.refused_at,
         "digitised": dossier.has_digitised,
         "electronic_result": dossier.has_electronic_result,
+        "receiving_agency_code": dossier.receiver_code,
+        "handed_over_at": dossier.handed_over_at,
         "version": dossier.version,
     }
 

@@ -106,6 +106,8 @@ def concerned(call: Call, answer: Answer, request_body: bytes) -> tuple[str, ...
 def _named(answer: Answer) -> tuple[str, ...]:
     """A new dossier's `Location`; or the header of a service that answers in an outside system's own words."""
     for name, value in answer.headers:
-        if name.lower() in (b"location", b"hub-dossier-code"):
+        if name.lower() == b"location":
             return code_at_end(value.decode("latin-1"))
+        if name.lower() == b"hub-dossier-code":
+            return tuple(code for part in value.decode("latin-1").split(",") for code in code_at_end(part.strip()))
     return ()

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.route import PREFIX, ROUTES, Route
+from gateway.route import ROUTES, Route
 from gateway.upstream import Upstream
 from shared import problems, strict_json
 from shared.errors import HubError
 from shared.telemetry import log
 
-_PAGES = {"/oauth/authorize", "/console", f"/console/{PREFIX}"}
+_PAGES = ("/oauth/authorize", "/console")
 _METHODS = ("get", "put", "post", "patch", "delete")
 _MOST_BYTES = 8 * 1024 * 1024
 _KEPT_SECONDS = 60.0
@@ -109,6 +109,7 @@ _OF_ANY = (
     (503, "overloaded, upstream_unavailable, exchange_log_unavailable"),
 )
 _OF_A_TOKEN = ((401, "unauthenticated"), (403, "insufficient_scope"), (429, "too_many_requests"))
+_OF_A_PARTNER = ((401, "unauthenticated"), (429, "too_many_requests"))
 _OF_A_BODY = ((408, "request_timeout"), (413, "payload_too_large"), (415, "unsupported_media_type"))
 _OF_A_SERVICE = ((502, "upstream_invalid"), (504, "upstream_timeout"))
 
@@ -116,6 +117,7 @@ _OF_A_SERVICE = ((502, "upstream_invalid"), (504, "upstream_timeout"))
 def _refusals(route: Route, prefix: str) -> dict[str, dict[str, Any]]:
     """What the gateway itself may answer on this route, whatever the service says."""
     told = [*_OF_ANY, *(_OF_A_TOKEN if route.scope else ()), *(_OF_A_BODY if route.method != "GET" else ())]
+    told += _OF_A_PARTNER if route.access == "partner" else ()
     told += _OF_A_SERVICE if route.service != "gateway" else ()
     schema = {"$ref": f"#/components/schemas/{prefix}Problem"}
     content = {problems.MEDIA_TYPE: {"schema": schema}}
@@ -159,5 +161,5 @@ def unmatched(documents: Mapping[str, Mapping[str, Any]]) -> tuple[set[str], set
         f"{route.service} {route.method} {route.template}": route for route in ROUTES if route.service in documents
     }
     # Pages and documents are for people or for machines that read no OpenAPI.
-    shown = {name for name, route in routed.items() if route.access != "none" and route.template not in _PAGES}
+    shown = {name for name, route in routed.items() if route.access != "none" and not route.template.startswith(_PAGES)}
     return offered - routed.keys(), shown - offered

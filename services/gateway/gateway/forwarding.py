@@ -1,7 +1,7 @@
 """The fast path: one ASGI layer in front of everything that lets in, sends on, records, and only then answers.
 
 ```
-request ─▶ route (404 405) ─▶ token (401) ─▶ scope (403) ─▶ quota (429) ─▶ size (413) ─▶ log writable? (503)
+request ─▶ route (404 405) ─▶ token or partner (401) ─▶ scope (403) ─▶ quota (429) ─▶ size (413) ─▶ log writable? (503)
         ─▶ a place (429 503) ─▶ service, or the gateway's own routes ─▶ record committed ─▶ answer
 ```
 A refusal of a known caller is an exchange too and recorded; one of an unknown caller, or for want of room, is only
@@ -26,6 +26,7 @@ from gateway.admitting import Admission
 from gateway.call import CALL, Call, concerned, evidence
 from gateway.connection import Answer
 from gateway.header import Incoming
+from gateway.partner_door import PartnerDoor
 from gateway.recording import Recorder
 from gateway.room import Crowded, Room
 from gateway.route import Kind, Match, Table
@@ -57,8 +58,10 @@ class Forwarding:
         answer_cap: int,
         body_deadline_seconds: float,
         most_held_bytes: int,
+        portal_door: PartnerDoor,
     ) -> None:
         self.admission = admission
+        self.portal_door = portal_door
         self.recorder = recorder
         self.upstreams = upstreams
         self.table = table
@@ -117,7 +120,7 @@ class Front:
         call = Call(match, Incoming(), new_id(), clock.now(), path, scope["query_string"])
         try:
             call.incoming = header.incoming(scope["headers"])
-            await self._admit(call)
+            await self._admit(call, scope)
             self._to.recorder.require()
             room = self._to.rooms[match.route.service, match.route.kind]
             room.require(call.who)  # before the body is read; it may have filled by then
@@ -133,19 +136,24 @@ class Front:
             if refusal.status >= 500:
                 log.warning("request_failed", code=refusal.code, route=match.route.template, internal=refusal.internal)
             answer = _problem(refusal)
-            if call.client_id is None and match.route.access == "token":
+            if call.client_id is None and match.route.is_for_known:
                 await _send(send, answer, call.exchange_id)
                 return
         await self._conclude(call, answer, receive, send)
         _observed(match.route.method, match.route.template, answer.status).observe(perf_counter() - started)
 
-    async def _admit(self, call: Call) -> None:
+    async def _admit(self, call: Call, scope: Scope) -> None:
         route = call.match.route
         if route.scope is not None:
             caller = await self._to.admission.caller(call.incoming.authorization)
             call.made_by(caller)
             caller.require_scope(route.scope)
             self._to.admission.take(caller.client_id, monotonic())
+        elif route.access == "partner":
+            peer = scope["client"][0] if scope.get("client") else None
+            name = self._to.portal_door.enter(peer, scope["headers"], call.incoming.authorization)
+            call.client_id, call.subject, call.role = name, name, "portal"
+            self._to.admission.take(name, monotonic())
         length = call.incoming.content_length
         if length is not None and length > route.body_bytes:
             raise bodies.too_large(route.body_bytes)

@@ -257,6 +257,7 @@ def _grant(client: Registered, user: Operator | None, scope: str | None) -> Gran
     kept = client.client
     scopes = frozenset((client.get_allowed_scope(scope) or "").split()) - {token.IDENTITY_SCOPE}
     if user is not None:
-        return Grant(kept.client_id, user.subject, "operator", scopes & frozenset(user.scopes), user.agencies)
+        allowed = scopes & frozenset(user.scopes)
+        return Grant(kept.client_id, user.subject, "operator", allowed, user.agencies, username=user.username)
     audience = token.INTERNAL_AUDIENCE if client.is_service else token.AUDIENCE
     return Grant(kept.client_id, kept.client_id, kept.role, scopes, kept.agencies, audience)

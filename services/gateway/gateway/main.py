@@ -5,13 +5,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from gateway import api, api_clients, api_documents, api_oauth, keys, store_clients
+from gateway import api, api_clients, api_documents, api_following, api_oauth, keys, store_clients
 from gateway.admitting import Admission
 from gateway.api_oauth import Desk
 from gateway.documenting import Documents
 from gateway.effects import Effects, EffectsElsewhere, EffectsHere
+from gateway.following import Following
 from gateway.forwarding import Forwarding, Front
 from gateway.keys import Keys
+from gateway.partner_door import PartnerDoor
 from gateway.protocol import hardened
 from gateway.quota import Quota
 from gateway.recording import Recorder
@@ -25,6 +27,7 @@ from gateway.upstream import Upstream
 from shared import service
 from shared.auth import JwksSource
 from shared.db import Database
+from shared.partner_key import PORTAL, PartnerKey
 from shared.revocations import Revocations
 from shared.service import Runtime
 
@@ -46,6 +49,8 @@ def create_app(settings: Settings) -> Front:
         _refreshing(runtime.system_database, runtime.revocations),
         idle_seconds=settings.revocations_every_seconds,
     )
+    followed = Following(settings.dossier_url, settings.sync_url, runtime.token)
+    runtime.close_at_end(followed)
     _recover(settings, runtime, recorder)
     _seal(settings, runtime, recorder, signer)
 
@@ -58,10 +63,11 @@ def create_app(settings: Settings) -> Front:
             stack.push_async_callback(recorder.stop)
             await stack.enter_async_context(runtime.running(app))
             app.state.desk = Desk(runtime.api_database, signer, runtime.verifier, services, sign_in)
+            app.state.following = followed
             app.state.documents = Documents(upstreams, settings.gateway_url)
             yield
 
-    routers = [api.router, api_clients.router, api_oauth.router, api_documents.router]
+    routers = [api.router, api_following.router, api_clients.router, api_oauth.router, api_documents.router]
     app = service.create("gateway", routers, opening)
     # The framework's own /openapi.json would stand before ours, which is the union of all services.
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "name", "") != "openapi"]
@@ -91,6 +97,11 @@ def _forwarding(
         answer_cap=settings.answer_buffer_bytes,
         body_deadline_seconds=settings.body_deadline_seconds,
         most_held_bytes=settings.bodies_held_bytes,
+        portal_door=PartnerDoor(
+            PartnerKey(PORTAL, settings.portal_inbound_secret.get_secret_value()),
+            settings.portal_networks,
+            settings.trusted_proxies,
+        ),
     )
 
 

@@ -12,8 +12,9 @@ from urllib.parse import unquote_to_bytes
 from shared.errors import HubError, NotFound
 
 Service = Literal["gateway", "dossier", "payment", "citizen-db-adapter", "sync-national", "console"]
-Access = Literal["token", "own", "none"]
-"""token: a bearer token with the scope · own: the route authenticates by itself · none: public."""
+Access = Literal["token", "partner", "own", "none"]
+"""token: a bearer token with the scope · partner: a known address with the shared credential (`partner_door`) ·
+own: the route authenticates by itself · none: public."""
 
 Concern = Literal["nothing", "path", "query", "answer", "lines", "items", "events"]
 """Where the dossiers of an exchange are named: the path's {code}; `dossier_code` in the query; the answer's
@@ -44,6 +45,11 @@ class Route:
     is_recorded: bool = True
     is_long: bool = False
     """Waits for news: a long poll, or a stream. It must not take the places of those who want an answer."""
+
+    @property
+    def is_for_known(self) -> bool:
+        """Whether the gateway itself finds out who calls; a stranger's refusal is counted and not recorded."""
+        return self.access in ("token", "partner")
 
     @property
     def kind(self) -> Kind:
@@ -82,7 +88,10 @@ def _dossier() -> list[Route]:
         Route("POST", "/v1/dossiers/batch", "dossier", write, concern="lines", body_bytes=BATCH_BYTES),
         Route("POST", "/v1/dossiers/combined", "dossier", write, concern="items"),
         Route("GET", "/v1/dossiers", "dossier", read, concern="items"),
+        Route("POST", "/v1/persons/documents", "dossier", read, concern="items"),
         Route("POST", "/v1/dossiers/search", "dossier", read, concern="items"),
+        Route("GET", "/v1/dossiers/receptions", "dossier", read),
+        Route("GET", "/v1/dossiers/counts", "dossier", read),
         Route("GET", "/v1/dossiers/stuck", "dossier", read, concern="items"),
         Route("GET", "/v1/dossiers/{code}", "dossier", read, concern="path"),
         Route("GET", "/v1/dossiers/{code}/history", "dossier", read, concern="path"),
@@ -92,6 +101,7 @@ def _dossier() -> list[Route]:
         Route("GET", "/v1/dossiers/{code}/corrections", "dossier", read, concern="path"),
         Route("POST", "/v1/dossiers/{code}/corrections/decision", "dossier", transition, concern="path"),
         Route("GET", "/v1/tracking/{code}", "dossier", read, concern="path"),
+        Route("POST", "/dvcqg/dossiers", "dossier", access="partner", concern="answer"),
         Route("POST", "/v1/ratings", "dossier", write, concern="answer"),
         Route("GET", "/v1/feed", "dossier", read, is_long=True),
         Route("GET", "/v1/ratings", "dossier", read),
@@ -99,6 +109,13 @@ def _dossier() -> list[Route]:
         Route("POST", "/v1/petitions", "dossier", write, concern="answer"),
         Route("GET", "/v1/petitions", "dossier", read),
         Route("GET", "/v1/petitions/counts", "dossier", read),
+        Route("GET", "/v1/events/unsettled", "dossier", read),
+        Route("GET", "/v1/events/vocabularies", "dossier", "sync:read"),
+        Route("PUT", "/v1/events/vocabularies", "dossier", "sync:operate"),
+        Route("POST", "/v1/events/replays", "dossier", "sync:operate"),
+        Route("GET", "/v1/events/replays/{replay_id}", "dossier", "sync:read"),
+        Route("POST", "/v1/events/replays/{replay_id}/confirm", "dossier", "sync:operate"),
+        Route("POST", "/v1/events/replays/{replay_id}/cancel", "dossier", "sync:operate"),
         Route("GET", "/v1/petitions/{petition_id}", "dossier", read, concern="answer"),
         Route("POST", "/v1/petitions/{petition_id}/steps", "dossier", transition, concern="answer"),
     ]
@@ -131,6 +148,7 @@ def _sync() -> list[Route]:
         Route("GET", "/v1/sync/dossiers/{code}", "sync-national", "sync:read", concern="path"),
         Route("POST", "/v1/sync/dossiers/{code}/retry", "sync-national", "sync:operate", concern="path"),
         Route("POST", "/v1/sync/retries", "sync-national", "sync:operate"),
+        Route("GET", "/v1/sync/retries", "sync-national", "sync:read"),
         Route("GET", "/v1/sync/retries/{replay_id}", "sync-national", "sync:read"),
         Route("POST", "/v1/sync/retries/{replay_id}/confirm", "sync-national", "sync:operate"),
         Route("POST", "/v1/sync/retries/{replay_id}/cancel", "sync-national", "sync:operate"),
@@ -159,7 +177,10 @@ def _console() -> list[Route]:
         for method in ("GET", "POST")
         for template in ("/console", f"/console/{PREFIX}")
     ]
+    # A form brings a portal's export with a few fields around it.
+    form_bytes = EXPORT_BYTES + 64 * KIBIBYTE
     return [
+        Route("POST", "/console/reconciliations/file", "console", access="own", body_bytes=form_bytes),
         Route("GET", "/v1/reports/agencies", "console", "report:read"),
         Route("GET", "/v1/reports/fees", "console", "report:read"),
         Route("GET", f"/console/static/{PREFIX}", "console", access="none", is_recorded=False),
@@ -194,6 +215,7 @@ def _gateway() -> list[Route]:
         Route("PATCH", "/v1/clients/{client_id}", "gateway", admin),
         Route("POST", "/v1/clients/{client_id}/secrets", "gateway", admin),
         Route("POST", "/v1/clients/{client_id}/approve", "gateway", admin),
+        Route("GET", "/v1/events", "gateway", "dossier:read", concern="query"),
         Route("POST", "/v1/events", "gateway", "event:push", concern="events", body_bytes=EVENTS_BYTES),
         Route("GET", "/v1/exchanges", "gateway", "audit:read", concern="query"),
     ]
@@ -211,10 +233,8 @@ ROUTES: tuple[Route, ...] = (
 LATER: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/settlements"),
     ("GET", "/v1/settlements/{id}"),
-    ("GET", "/v1/events"),
     ("GET", "/v1/reports/indicators"),
     ("GET", "/v1/reports/form-ii06a"),
-    ("POST", "/dvcqg/dossiers"),
     ("POST", "/dvcqg/payments-due"),
 )
 """Operations of the contract that are not built yet: 501 tells an integrator that the path is right."""

@@ -1,6 +1,9 @@
 """The gateway's settings; the README's table says what each means."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from shared.settings import ServiceSettings
 
@@ -39,5 +42,8 @@ class Settings(ServiceSettings):
     seal_stale_seconds: float = 14400.0
     recover_after_seconds: float = 120.0
     recover_every_seconds: float = 5.0
+    portal_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    portal_inbound_secret: SecretStr = SecretStr("")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     sign_in_tries: int = 5
     sign_in_window_seconds: float = 300.0

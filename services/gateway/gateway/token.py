@@ -30,7 +30,7 @@ SCOPES = (
 IDENTITY_SCOPE = "openid"
 """Asked for by a client that also wants an ID token; opens no route."""
 
-ROLES = ("portal", "desk", "ministry", "operator")
+ROLES = ("portal", "desk", "ministry", "post", "operator")
 AUDIENCE = "lgsp-hub"
 INTERNAL_AUDIENCE = "lgsp-internal"
 INTERNAL_SCOPE = "internal"
@@ -54,6 +54,8 @@ class Grant:
     scopes: frozenset[str]
     agencies: tuple[str, ...]
     audience: str = AUDIENCE
+    username: str | None = None
+    """Of the person who signed in."""
 
 
 def claims_of(grant: Grant, *, issuer: str, issued_at: int, jti: str) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def claims_of(grant: Grant, *, issuer: str, issued_at: int, jti: str) -> dict[st
         "aud": grant.audience,
         "sub": grant.subject,
         "client_id": grant.client_id,
+        **({"preferred_username": grant.username} if grant.username else {}),
         "scope": " ".join(sorted(grant.scopes)),
         "role": grant.role,
         "agencies": list(grant.agencies),

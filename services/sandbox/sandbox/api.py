@@ -17,6 +17,7 @@ from sandbox.payment_platform import PaymentPlatform
 from sandbox.population import Population
 from sandbox.population_store import Person
 from sandbox.portal import Portal
+from sandbox.portal_filer import Filer, FilingOrder
 from sandbox.store import Store
 from shared import problems, strict_json
 from shared.errors import Conflict, FieldError, InvalidRequest, NotFound
@@ -158,6 +159,13 @@ async def alter_dossier(request: Request, order: AlterOrder) -> dict[str, Any]:
     if not portal_store.alter(_systems(request).store, order.code, order.members):
         raise NotFound("No such dossier")
     return {"code": order.code}
+
+
+@router.post("/portal/filings")
+async def file_at_the_portal(request: Request, order: FilingOrder) -> Response:
+    """A citizen files, supplements or withdraws at the portal, and the portal tells the province; its answers."""
+    filer: Filer = request.app.state.filer
+    return Response(orjson.dumps(await filer.carry_out(order)), media_type="application/json")
 
 
 @router.get("/payments")

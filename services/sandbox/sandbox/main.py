@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from sandbox import api
+from sandbox import api, portal_middleware
 from sandbox.api import NationalSystems
 from sandbox.faults import Behaviour, PaymentSwitches, PopulationSwitches, PortalSwitches
 from sandbox.payment_platform import PaymentPlatform
 from sandbox.payment_platform_payer import Payer
 from sandbox.population import Population
 from sandbox.portal import Portal
+from sandbox.portal_filer import Filer
 from sandbox.settings import Settings
 from sandbox.store import Store
 from shared import problems, service
@@ -45,12 +46,15 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="LGSP Hub sandbox: the national systems", version="1", lifespan=lifespan)
     app.state.systems = systems
+    secret = settings.portal_inbound_secret.get_secret_value()
+    app.state.filer = Filer(systems.store, url=settings.inbound_url, secret=secret)
     problems.install(app)
     app.include_router(api.router)
     app.include_router(api.operations)
     for system in (systems.portal, systems.payment, systems.population):
         # Plain Starlette routes in front: the wires are not part of the OpenAPI document, and they are hot.
         app.router.routes[:0] = system.routes()
+    app.router.routes[:0] = portal_middleware.routes(systems.portal)
     return app
 
 

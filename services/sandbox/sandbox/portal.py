@@ -57,8 +57,8 @@ class Portal:
         self.sessions = Sessions(session_seconds)
         self._username, self._password = username, password
         self._integration: dict[str, Callable[[dict[str, Any]], Response]] = {
-            "DongBoHoSoMC": self._push_dossiers,
-            "CapNhatTienDoHoSoMC": self._push_progress,
+            "DongBoHoSoMC": self.push_dossiers,
+            "CapNhatTienDoHoSoMC": self.push_progress,
         }
         self._share: dict[str, Callable[[dict[str, Any]], Response]] = {
             "TraCuuHoSo": self._look_up,
@@ -79,7 +79,7 @@ class Portal:
         return await self.behaviour.play(
             "login",
             lambda: self._header_fault(request) or self._login(body),
-            lambda: self._refuse("-1", "Hệ thống từ chối yêu cầu"),
+            lambda: self.refuse("-1", "Hệ thống từ chối yêu cầu"),
         )
 
     def _endpoint(self, services: Mapping[str, Callable[[dict[str, Any]], Response]]) -> Callable[..., Any]:
@@ -89,7 +89,7 @@ class Portal:
             return await self.behaviour.play(
                 service if isinstance(service, str) else "",
                 lambda: self._header_fault(request) or self._serve(services, body),
-                lambda: self._refuse("-1", "Hệ thống từ chối yêu cầu"),
+                lambda: self.refuse("-1", "Hệ thống từ chối yêu cầu"),
             )
 
         return endpoint
@@ -98,20 +98,20 @@ class Portal:
         headers = request.headers
         for name, wanted in HEADERS.items():
             if wanted not in headers.get(name, "").lower():
-                return self._refuse("-1", f"Thiếu hoặc sai header {name}", status=400)
-        return None if headers.get("dstcode") else self._refuse("-1", "Thiếu header dstcode", status=400)
+                return self.refuse("-1", f"Thiếu hoặc sai header {name}", status=400)
+        return None if headers.get("dstcode") else self.refuse("-1", "Thiếu header dstcode", status=400)
 
     def _serve(
         self, services: Mapping[str, Callable[[dict[str, Any]], Response]], body: dict[str, Any] | None
     ) -> Response:
         if body is None:
-            return self._refuse("-1", "Nội dung không phải là JSON")
+            return self.refuse("-1", "Nội dung không phải là JSON")
         if not self._session_holds(body.get("session")):
-            return self._refuse("-2", SESSION_OVER)
+            return self.refuse("-2", SESSION_OVER)
         if not isinstance(body.get("madonvi"), str) or not body["madonvi"]:
-            return self._refuse("-1", "Thiếu madonvi")
+            return self.refuse("-1", "Thiếu madonvi")
         serve = services.get(str(body.get("service")))
-        return self._refuse("-1", "Dịch vụ không tồn tại") if serve is None else serve(body)
+        return self.refuse("-1", "Dịch vụ không tồn tại") if serve is None else serve(body)
 
     def _session_holds(self, token: object) -> bool:
         fault = self.behaviour.fault
@@ -132,7 +132,8 @@ class Portal:
             }
         )
 
-    def _refuse(self, error_code: str, message: str, result: Sequence[Any] = (), status: int = 200) -> Response:
+    def refuse(self, error_code: str, message: str, result: Sequence[Any] = (), status: int = 200) -> Response:
+        """An answer that says no, with the error_code in the style of the switch."""
         style = self.behaviour.switches.error_code
         return _json(
             {
@@ -151,7 +152,7 @@ class Portal:
         if not (
             is_known and isinstance(password, str) and hmac.compare_digest(password.encode(), self._password.encode())
         ):
-            return self._refuse("-1", "Tên đăng nhập hoặc mật khẩu không đúng")
+            return self.refuse("-1", "Tên đăng nhập hoặc mật khẩu không đúng")
         return _json(
             {
                 "error_code": SUCCESS[self.behaviour.switches.error_code],
@@ -160,14 +161,17 @@ class Portal:
             }
         )
 
-    def _push_dossiers(self, body: dict[str, Any]) -> Response:
+    def push_dossiers(self, body: dict[str, Any]) -> Response:
+        """DongBoHoSoMC: `isUpdating` and `data`."""
+
         def store(good: Sequence[dict[str, Any]]) -> None:
             (portal_store.update if is_updating else portal_store.insert)(self.store, good)
 
         is_updating = body.get("isUpdating") == "True"
         return self._push(body, lambda records: self._judge_dossiers(records, is_updating), store)
 
-    def _push_progress(self, body: dict[str, Any]) -> Response:
+    def push_progress(self, body: dict[str, Any]) -> Response:
+        """CapNhatTienDoHoSoMC."""
         is_ignoring = self.behaviour.switches.progress == "ignore"
         return self._push(
             body,
@@ -183,16 +187,16 @@ class Portal:
     ) -> Response:
         records = body.get("data")
         if body.get("isUpdating") not in ("True", "False"):
-            return self._refuse("-1", 'isUpdating phải là "True" hoặc "False"')
+            return self.refuse("-1", 'isUpdating phải là "True" hoặc "False"')
         if not isinstance(records, list) or not 0 < len(records) <= MAX_RECORDS:
-            return self._refuse("-1", f"data phải là mảng từ 1 đến {MAX_RECORDS} phần tử")
+            return self.refuse("-1", f"data phải là mảng từ 1 đến {MAX_RECORDS} phần tử")
         verdicts = judge(records)
         first = next((verdict for verdict in verdicts if verdict is not None), None)
         if first is None:
             store(records)
             return self._answer()
         if self.behaviour.switches.answers == "batch":
-            return self._refuse(first.error_code, first.message)
+            return self.refuse(first.error_code, first.message)
         good = [record for record, verdict in zip(records, verdicts, strict=True) if verdict is None]
         if good:
             store(good)
@@ -202,7 +206,7 @@ class Portal:
             else {"MaHoSo": verdict.code, "error_code": verdict.error_code, "message": verdict.message}
             for record, verdict in zip(records, verdicts, strict=True)
         ]
-        return self._refuse("-6", f"Đã tiếp nhận {len(good)}/{len(records)} bản ghi", result)
+        return self.refuse("-6", f"Đã tiếp nhận {len(good)}/{len(records)} bản ghi", result)
 
     def _judge_dossiers(self, records: list[Any], is_updating: bool) -> list[Refusal | None]:
         known = portal_store.known_codes(self.store, [code_of(record) for record in records])
@@ -245,7 +249,7 @@ class Portal:
     def _look_up(self, body: dict[str, Any]) -> Response:
         code = body.get("mahoso")
         if not isinstance(code, str):
-            return self._refuse("-1", "Thiếu mahoso")
+            return self.refuse("-1", "Thiếu mahoso")
         with_progress = self.behaviour.switches.progress != "neither"
         return self._answer(portal_store.look_up(self.store, code, with_progress=with_progress))
 

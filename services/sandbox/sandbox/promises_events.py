@@ -41,6 +41,12 @@ READERS = {
     "lgsp.sync": ("console",),
     "lgsp.ministry": ("dossier",),
 }
+_LEFT = "SELECT key, reader, reason, waiting FROM parked ORDER BY id"
+_LEFT_OF_MINISTRIES = """
+SELECT key, reader, reason, waiting FROM parked
+UNION ALL SELECT dossier_code, 'lgsp.ministry', reason, state = 'waiting' FROM ministry_event
+WHERE state NOT IN ('applied', 'past')
+"""
 
 
 async def check(stack: Stack, codes: Collection[str]) -> Findings:
@@ -71,7 +77,7 @@ async def _nothing_left(stack: Stack, codes: Collection[str]) -> Promise:
                 unpublished = await connection.fetchval("SELECT count(*) FROM outbox")
                 if unpublished:
                     left.append(f"{package}: {unpublished} events unpublished")
-                rows = await connection.fetch("SELECT key, reader, reason, waiting FROM parked ORDER BY id")
+                rows = await connection.fetch(_LEFT_OF_MINISTRIES if package == "dossier" else _LEFT)
                 own = [row for row in rows if row["key"] in codes]
                 for row in own[:3]:
                     state = "waits" if row["waiting"] else "is parked"

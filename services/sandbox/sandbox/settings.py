@@ -17,6 +17,8 @@ class Settings(HubSettings):
     portal_username: str = "hub"
     portal_password: SecretStr = SecretStr("hub")
     portal_session_seconds: float = Field(default=1800, gt=0)
+    inbound_url: str = "http://127.0.0.1:8080/dvcqg/dossiers"
+    portal_inbound_secret: SecretStr = SecretStr("")
 
     platform_partner_code: str = "LGSP-HUB"
     platform_secret: SecretStr = SecretStr("TEST-SECRET")

@@ -4,19 +4,21 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Request, Response
+from pydantic import Field
 
 from shared import web
 from shared.auth import Caller
 from shared.errors import NotFound
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
-from sync_national import operating
+from sync_national import operating, status_store
 from sync_national.answering import once
 from sync_national.change import State
 from sync_national.hold_api import Hold
 from sync_national.operating import NothingToRetry, OutcomeUnknown
 
 router = web.router(tags=["synchronisation"], prefix="/v1/sync")
+internal_router = web.router(tags=["internal"])
 
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
@@ -182,3 +184,40 @@ async def retry_dossier(code: str, request: Request, tx: InTransaction, caller: 
         return Dossier(**await operating.retry(tx, _DESTINATION, code, web.cause(request)))
 
     return await once(request, tx, caller, key, act, [code])
+
+
+class VersionAsked(web.Body):
+    """Has the nation this version?"""
+
+    code: Annotated[str, Field(max_length=100)]
+    version: Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class AcknowledgedQuestion(web.Body):
+    """Versions of dossiers."""
+
+    dossiers: Annotated[list[VersionAsked], Field(max_length=500)]
+
+
+class AcknowledgedVersion(web.Answer):
+    """Null: not yet. The time is that of the first attempt kept that had it, else of the last acknowledgement."""
+
+    code: str
+    version: int
+    state: str
+    acknowledged_at: datetime | None
+
+
+class AcknowledgedAnswer(web.Answer):
+    """Of the dossiers known here."""
+
+    items: list[AcknowledgedVersion]
+
+
+@internal_router.post("/internal/sync/acknowledged", dependencies=[web.requires_internal()])
+async def internal_acknowledged(request: Request, body: AcknowledgedQuestion) -> AcknowledgedAnswer:
+    """Since when the nation has these versions, for the gateway's delivery matrix."""
+    asked = [(it.code, it.version) for it in body.dossiers]
+    async with request.app.state.runtime.system_database.reading() as rx:
+        rows = await status_store.acknowledged(rx, _DESTINATION, asked)
+    return AcknowledgedAnswer(items=[AcknowledgedVersion(**row) for row in rows])

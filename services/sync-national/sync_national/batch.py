@@ -93,11 +93,17 @@ class Batch:
                 self._accept([code for code in call.codes if code not in answer.each])
                 for code in call.codes:
                     if code in answer.each:
-                        self._judge(Call([code], call.updating), answer.each[code])
+                        self._judge_alone(code, call.updating, answer.each[code])
             case "trouble":
                 self._give_up(call, answer)
             case _:
                 self._judge(call, answer)
+
+    def _judge_alone(self, code: str, updating: bool, answer: Answer) -> None:
+        if answer.kind == "trouble":  # the call for this record did not get through; that of others did
+            self._give_up(Call([code], updating), answer)
+        else:
+            self._judge(Call([code], updating), answer)
 
     def _accept(self, codes: Sequence[str]) -> None:
         for code in codes:

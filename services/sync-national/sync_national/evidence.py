@@ -2,7 +2,7 @@
 
 What was sent is kept once per batch and agency, compressed (a hundred similar records shrink tenfold); a dossier's
 attempt points at its place in it. So a record costs about 200 bytes per visit instead of 2,000, and the row-level
-security of the agency holds for the content too.
+security of the agency holds for the content too. Both tables are made of days: every attempt is kept for 35 of them.
 """
 
 import zlib
@@ -29,14 +29,9 @@ FROM unnest($3::text[], $4::int[], $5::text[], $6::int[], $7::int[], $8::text[],
   AS new (code, number, agency, version, progress, outcome, reason, exchanges, content, position)
 ON CONFLICT DO NOTHING
 """
-_PRUNE = """
-DELETE FROM attempt a USING unnest($2::text[], $3::int[]) AS old (code, number)
-WHERE a.destination = $1 AND a.dossier_code = old.code AND a.number <= old.number
-"""
-_PRUNE_EVERY = 8
 _OF_DOSSIER = """
 SELECT a.number, a.at, a.version, a.progress_number, a.outcome, a.reason, a.exchanges, a.position, c.content
-FROM attempt a LEFT JOIN attempt_content c ON c.id = a.content_id
+FROM attempt a LEFT JOIN attempt_content c ON c.id = a.content_id AND c.at = a.at
 WHERE a.destination = :destination AND a.dossier_code = :code ORDER BY a.number DESC LIMIT :limit
 """
 
@@ -57,8 +52,8 @@ class Attempt(NamedTuple):
     """`{"record": …, "progress": […]}`, masked."""
 
 
-async def keep(tx: Transaction, destination: str, at: datetime, attempts: Sequence[Attempt], keep_last: int) -> None:
-    """Write the attempts of one batch, and forget those of a dossier beyond the last `keep_last`."""
+async def keep(tx: Transaction, destination: str, at: datetime, attempts: Sequence[Attempt]) -> None:
+    """Write the attempts of one batch."""
     if not attempts:
         return
     places: dict[str, list[Mapping[str, Any]]] = {}
@@ -89,16 +84,12 @@ async def keep(tx: Transaction, destination: str, at: datetime, attempts: Sequen
         [ids[attempt.agency_code] for attempt in attempts],
         positions,
     )
-    old = [a for a in attempts if a.number > keep_last and a.number % _PRUNE_EVERY == 0]
-    if old:
-        codes, numbers = [a.dossier_code for a in old], [a.number - keep_last for a in old]
-        await tx.raw.execute(_PRUNE, destination, codes, numbers)
 
 
-async def forget_before(tx: Transaction, moment: datetime) -> None:
-    """Evidence older than its time (35 days) goes."""
-    for table in ("attempt", "attempt_content", "delivery"):
-        await tx.raw.execute(f"DELETE FROM {table} WHERE at < $1", moment)  # noqa: S608 - our own table names
+async def forget(tx: Transaction, keep_days: int) -> None:
+    """Days past their time (35) go with their tables, and those to come get theirs."""
+    await tx.raw.execute("SELECT attempt_prepare_days($1)", keep_days)
+    await tx.raw.execute("DELETE FROM delivery WHERE at < now() - make_interval(days => $1)", keep_days)
 
 
 async def attempts_of(rx: Reading, destination: str, code: str, limit: int) -> list[dict[str, Any]]:

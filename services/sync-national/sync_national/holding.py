@@ -50,7 +50,7 @@ async def on_hold(rx: Reading, destination: str) -> list[dict[str, Any]]:
 async def hold(tx: Transaction, caller: Caller, wanted: Wanted) -> dict[str, Any]:
     """Stop pushing; a second hold changes the reason only. Raises `AgencyNotPermitted`."""
     _require(caller, wanted.scope)
-    await hold_store.hold(tx, wanted.destination, wanted.scope, wanted.reason, caller.client_id)
+    await hold_store.hold(tx, wanted.destination, wanted.scope, wanted.reason, caller.name)
     held = await on_hold(tx, wanted.destination)
     return next(it for it in held if it["agency_code"] == wanted.agency and it["maintenance"] is None)
 
@@ -58,7 +58,7 @@ async def hold(tx: Transaction, caller: Caller, wanted: Wanted) -> dict[str, Any
 async def release(tx: Transaction, caller: Caller, destination: str, agency: str | None) -> None:
     """Push again; nothing happens when there was no hold. Raises `AgencyNotPermitted`."""
     _require(caller, agency or WHOLE)
-    await hold_store.release(tx, destination, agency or WHOLE, caller.client_id)
+    await hold_store.release(tx, destination, agency or WHOLE, caller.name)
     await hold_store.watch(tx, destination)
 
 
@@ -73,9 +73,7 @@ async def plan(
         raise InvalidRequest(errors=[FieldError("/starts_at", f"at most {_FARTHEST.days} days from now")])
     if ends_at - starts_at > _LONGEST:
         raise InvalidRequest(errors=[FieldError("/ends_at", f"at most {_LONGEST.days} days after starts_at")])
-    id_ = await hold_store.plan(
-        tx, wanted.destination, wanted.scope, starts_at, ends_at, wanted.reason, caller.client_id
-    )
+    id_ = await hold_store.plan(tx, wanted.destination, wanted.scope, starts_at, ends_at, wanted.reason, caller.name)
     return await planned(tx, id_)
 
 
@@ -100,7 +98,7 @@ async def cancel(tx: Transaction, caller: Caller, id_: str) -> dict[str, Any]:
     _require(caller, row["scope"])
     if row["state"] not in {"planned", "running"}:
         raise MaintenanceOver(state=row["state"])
-    await hold_store.cancel(tx, id_, caller.client_id)
+    await hold_store.cancel(tx, id_, caller.name)
     await hold_store.watch(tx, row["destination"])
     return await planned(tx, id_)
 

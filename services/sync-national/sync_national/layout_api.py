@@ -83,7 +83,7 @@ async def declare_layout(
     async def act() -> ExportLayout:
         words: dict[str, dict[str, str]] = {column: dict(table) for column, table in body.words.items()}
         headings: dict[str, list[str]] = {column: list(names) for column, names in body.headings.items()}
-        row = await layout_store.declare(tx, name, headings, words, body.delimiter, caller.client_id)
+        row = await layout_store.declare(tx, name, headings, words, body.delimiter, caller.name)
         return ExportLayout(**row)
 
     return await once(request, tx, caller, None, act)

@@ -12,9 +12,20 @@ from shared.errors import UpstreamUnavailable
 from shared.http import Breaker, Peer
 from shared.published import Tail
 from shared.service import Runtime, create
-from sync_national import api, hold_api, incident_api, layout_api, reconciliation_api, replay_api, store, stream_api
+from sync_national import (
+    api,
+    hold_api,
+    incident_api,
+    layout_api,
+    portal_profile,
+    reconciliation_api,
+    replay_api,
+    store,
+    stream_api,
+)
 from sync_national.change import Gathering, Limits
 from sync_national.consumers import follow_dossiers
+from sync_national.middleware import Middleware
 from sync_national.pacing import Lanes, Quota
 from sync_national.portal import Account, Portal
 from sync_national.reconciling import Reconciler
@@ -26,6 +37,7 @@ from sync_national.syncing import TOPIC, Courier, Pace
 DESTINATION = "dvcqg"
 _IDLE_SECONDS = 1.0  # the bell wakes the workers; the poll finds what other copies' readers wrote
 _SUM_UP_SECONDS = 1.0
+_MEASURE_SECONDS = 5.0
 _FORGET_SECONDS = 3600.0
 _REPLAY_SECONDS = 0.5
 _RECONCILE_SECONDS = 1.0
@@ -50,6 +62,7 @@ def create_app(
         for number in range(settings.sync_workers):
             runtime.work(f"push {number}", courier.step, idle_seconds=_IDLE_SECONDS, wake=courier.bell.wake)
         runtime.work("tally", courier.sum_up, idle_seconds=_SUM_UP_SECONDS)
+        runtime.work("measure", courier.measure, idle_seconds=_MEASURE_SECONDS)
         app.state.reconciler = _reconcile(settings, runtime, courier, portal)
         runtime.work("forget", lambda: courier.forget(settings.sync_evidence_days), idle_seconds=_FORGET_SECONDS)
         app.state.courier, app.state.portal = courier, portal
@@ -62,6 +75,7 @@ def create_app(
 
     routers = [
         api.router,
+        api.internal_router,
         replay_api.router,
         reconciliation_api.router,
         layout_api.router,
@@ -108,9 +122,15 @@ def _portal(settings: Settings, runtime: Runtime) -> Portal:
         settings.portal_agency_code,
         settings.portal_destination_code,
     )
-    lanes = Lanes(settings.sync_workers, settings.portal_quick_seconds)
-    return Portal(
-        peer, account, deadline_seconds=settings.portal_timeout_seconds, lanes=lanes, quota=_quota(settings, runtime)
+    profile = portal_profile.named(settings.portal_profile)
+    speaks = Portal if profile.session else Middleware
+    return speaks(
+        peer,
+        account,
+        deadline_seconds=settings.portal_timeout_seconds,
+        lanes=Lanes(settings.sync_workers, settings.portal_quick_seconds),
+        quota=_quota(settings, runtime),
+        profile=profile,
     )
 
 
@@ -152,7 +172,6 @@ def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization
             batch_size=settings.sync_batch_size,
             lease_seconds=settings.sync_lease_seconds,
             look_ups_at_once=_LOOK_UPS_AT_ONCE,
-            attempts_kept=settings.sync_attempts_kept,
         ),
         equal_rows=settings.portal_progress,
     )

@@ -31,9 +31,9 @@ from shared.http import BreakerState, Peer
 from sync_national.batch import Answer
 from sync_national.change import Trouble
 from sync_national.pacing import Lanes, Quota
+from sync_national.portal_profile import NATIONAL, Profile
 
 _LOGIN, _INTEGRATION, _SHARE = "/login", "/integration", "/share"
-_EXISTS_CODES = {0, 3, -3}
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9.]*-\d{6}-\d{4,}")
 _MISSING = re.compile(r"hồ sơ[^,;]{0,80}?(không|chưa) tồn tại")
 _PERSONAL = re.compile(r"(?<![\d-])\d{9,12}(?!\d)|[^\s@]+@[^\s@]+")
@@ -41,6 +41,10 @@ _MAX_WORDS = 500
 _NO_ANSWER = "Cổng không trả lời"
 _NO_CALLS_LEFT = "Đã dùng hết số lần gọi cổng của phút này"
 _LOGIN_PAUSE_SECONDS = 5  # a wrong password is not tried thousands of times
+
+
+Names = Mapping[str, str]
+"""Our codes of the dossiers in a call, by the `MaHoSo` the portal has for them."""
 
 
 class LoginRefused(UpstreamUnavailable):
@@ -84,7 +88,9 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Reply:
+    """An answer, read: `words` without what may identify a person."""
+
     status: int
     code: int | None
     words: str
@@ -102,9 +108,11 @@ class Portal:
         deadline_seconds: float = 60.0,
         lanes: Lanes | None = None,
         quota: Quota | None = None,
+        profile: Profile = NATIONAL,
     ) -> None:
         self.lanes = lanes or Lanes(1, deadline_seconds)
         self.quota = quota or Quota()
+        self.profile = profile
         self._peer = peer
         self._account = account
         self._deadline_seconds = deadline_seconds
@@ -128,11 +136,11 @@ class Portal:
         """Whether a call now would only be refused here."""
         return self._peer.breaker.state == "open" or time.monotonic() < self._turned_away_until
 
-    async def push(self, records: Sequence[Any], codes: Collection[str], *, updating: bool) -> tuple[Answer, Exchange]:
+    async def push(self, records: Sequence[Any], codes: Names, *, updating: bool) -> tuple[Answer, Exchange]:
         """DongBoHoSoMC. `records` are JSON values or ready fragments, one per code."""
         return await self._push("DongBoHoSoMC", records, codes, updating=updating)
 
-    async def push_progress(self, rows: Sequence[Any], codes: Collection[str]) -> tuple[Answer, Exchange]:
+    async def push_progress(self, rows: Sequence[Any], codes: Names) -> tuple[Answer, Exchange]:
         """CapNhatTienDoHoSoMC. Rows of several dossiers go together."""
         return await self._push("CapNhatTienDoHoSoMC", rows, codes, updating=True)
 
@@ -142,30 +150,33 @@ class Portal:
         try:
             reply = await self._call(_SHARE, {"service": "TraCuuHoSo", "mahoso": code})
         except Upstream as fault:
-            trouble = _trouble(fault)
-            return Found(None, trouble), _failed_exchange("TraCuuHoSo", None, at, started, 1, fault, trouble)
-        exchange = _exchange("TraCuuHoSo", None, at, started, 1, reply)
+            trouble = trouble_of(fault)
+            return Found(None, trouble), failed_exchange("TraCuuHoSo", None, at, started, 1, fault, trouble)
+        exchange = exchange_of("TraCuuHoSo", None, at, started, 1, reply)
         if reply.code != 0:
             return Found(None, Trouble("unclear", reply.words)), exchange
         rows = [row for row in reply.result if isinstance(row, Mapping) and row.get("MaHoSo", code) == code]
         return Found(rows[0] if rows else None), exchange
 
     async def _push(
-        self, service: str, data: Sequence[Any], codes: Collection[str], *, updating: bool
+        self, service: str, data: Sequence[Any], codes: Names, *, updating: bool
     ) -> tuple[Answer, Exchange]:
         at, started = clock.now(), time.monotonic()
         body = {"service": service, "isUpdating": "True" if updating else "False", "data": data}
         try:
             reply = await self._call(_INTEGRATION, body)
         except Upstream as fault:
-            trouble = _trouble(fault)
-            if trouble.wait_seconds:
-                self._turned_away_until = time.monotonic() + trouble.wait_seconds
-            exchange = _failed_exchange(service, updating, at, started, len(data), fault, trouble)
+            trouble = trouble_of(fault)
+            self._turn_away(trouble)
+            exchange = failed_exchange(service, updating, at, started, len(data), fault, trouble)
             return Answer("trouble", trouble.reason, trouble=trouble), exchange
-        return _judge(reply, codes), _exchange(service, updating, at, started, len(data), reply)
+        return judge(reply, codes), exchange_of(service, updating, at, started, len(data), reply)
 
-    async def _call(self, path: str, parameters: Mapping[str, Any]) -> _Reply:
+    def _turn_away(self, trouble: Trouble) -> None:
+        if trouble.wait_seconds:
+            self._turned_away_until = time.monotonic() + trouble.wait_seconds
+
+    async def _call(self, path: str, parameters: Mapping[str, Any]) -> Reply:
         """Any call but the login; an expired session is renewed once (by whoever notices first).
 
         One deadline covers the call and the logins it needs: leases are measured by it.
@@ -209,18 +220,10 @@ class Portal:
             )
         return session
 
-    async def _send(self, path: str, body: Mapping[str, Any], deadline: float) -> _Reply:
-        answer = await self._post(path, body, deadline)
-        document = answer.json()
-        result = document.get("result")
-        return _Reply(
-            answer.status,
-            _number(document.get("error_code")),
-            _words(document),
-            result if isinstance(result, list) else [],
-        )
+    async def _send(self, path: str, body: Mapping[str, Any], deadline: float) -> Reply:
+        return reply_of(await self._post(path, body, deadline))
 
-    async def _post(self, path: str, body: Mapping[str, Any], deadline: float) -> http.Answer:
+    async def _post(self, path: str, body: Any, deadline: float) -> http.Answer:
         if not await self.quota.take():
             raise UpstreamUnavailable(_NO_CALLS_LEFT, retry_after_seconds=math.ceil(self.quota.wait_seconds))
         answer = await self._asked(path, strict_json.dumps(body), deadline)
@@ -249,7 +252,7 @@ class Portal:
                 content=content,
                 headers=self._headers,
                 deadline_seconds=max(0.01, deadline - started),
-                check=_check,
+                check=self._check,
             )
         except UpstreamTimeout:
             self.lanes.overloaded(started)
@@ -260,16 +263,28 @@ class Portal:
             self.lanes.answered(time.monotonic() - started)
         return answer
 
+    def _check(self, answer: http.Answer) -> None:
+        if answer.status < 400 and not isinstance(answer.json(), Mapping):
+            raise UpstreamInvalid(internal="the answer is no object", outcome_unknown=True)
 
-def _check(answer: http.Answer) -> None:
-    if answer.status < 400 and not isinstance(answer.json(), Mapping):
-        raise UpstreamInvalid(internal="the answer is no object", outcome_unknown=True)
+
+def reply_of(answer: http.Answer) -> Reply:
+    """The object that an answer is."""
+    document = answer.json()
+    result = document.get("result")
+    return Reply(
+        answer.status,
+        _number(document.get("error_code")),
+        _words(document),
+        result if isinstance(result, list) else [],
+    )
 
 
-def _judge(reply: _Reply, codes: Collection[str]) -> Answer:
+def judge(reply: Reply, codes: Names, exists_codes: Collection[int] = NATIONAL.exists_codes) -> Answer:
+    """Which kind of answer it is to a push of these codes."""
     words = vietnamese.normal(reply.words).lower()
-    named = next((code for code in _CODE.findall(reply.words) if code in codes), None)
-    if "đã tồn tại" in words and reply.code in _EXISTS_CODES:
+    named = next((codes[code] for code in _CODE.findall(reply.words) if code in codes), None)
+    if "đã tồn tại" in words and reply.code in exists_codes:
         return Answer("exists", reply.words, named)
     if reply.code == 0:
         return Answer("accepted", reply.words)
@@ -281,20 +296,21 @@ def _judge(reply: _Reply, codes: Collection[str]) -> Answer:
     return Answer("refused", reply.words or f"error_code {reply.code}", named)
 
 
-def _each(reply: _Reply, codes: Collection[str]) -> dict[str, Answer]:
+def _each(reply: Reply, codes: Names) -> dict[str, Answer]:
     """Answers of the records that a portal lists one by one (those not listed were accepted)."""
     each: dict[str, Answer] = {}
     for row in reply.result:
         if not isinstance(row, Mapping) or row.get("MaHoSo") not in codes or "error_code" not in row:
             continue
         code = _number(row.get("error_code"))
-        one = _judge(_Reply(reply.status, code, _words(row), ()), codes)
+        one = judge(Reply(reply.status, code, _words(row), ()), codes)
         if one.kind != "accepted":
-            each[row["MaHoSo"]] = one
+            each[codes[row["MaHoSo"]]] = one
     return each
 
 
-def _trouble(fault: Upstream) -> Trouble:
+def trouble_of(fault: Upstream) -> Trouble:
+    """What a call that brought no answer means."""
     reason = fault.message if fault.message != type(fault).title else _NO_ANSWER
     wait = float(fault.retry_after_seconds) if fault.retry_after_seconds else None
     if not fault.outcome_unknown:
@@ -304,22 +320,24 @@ def _trouble(fault: Upstream) -> Trouble:
     return Trouble("lost", reason, wait)
 
 
-def _exchange(
-    service: str, updating: bool | None, at: datetime, started: float, records: int, reply: _Reply
+def exchange_of(
+    service: str, updating: bool | None, at: datetime, started: float, records: int, reply: Reply
 ) -> Exchange:
+    """A call that was answered, as evidence."""
     took = int((time.monotonic() - started) * 1000)
     code = None if reply.code is None else str(reply.code)
     return Exchange(service, updating, at, took, records, reply.status, code, reply.words)
 
 
-def _failed_exchange(
+def failed_exchange(
     service: str, updating: bool | None, at: datetime, started: float, records: int, fault: Upstream, trouble: Trouble
 ) -> Exchange:
+    """A call that was not."""
     took = int((time.monotonic() - started) * 1000)
     return Exchange(service, updating, at, took, records, None, fault.code, trouble.reason)
 
 
-def _is_session_over(reply: _Reply) -> bool:
+def _is_session_over(reply: Reply) -> bool:
     words = reply.words.lower()
     return reply.code != 0 and ("phiên" in vietnamese.normal(words) or "session" in words)
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from shared.clock import to_wire
+from sync_national.portal_profile import NATIONAL, Profile
 
 Item = Mapping[str, Any]
 """One dossier as `/internal/dossiers/read` gives it, view `sync`."""
@@ -31,7 +32,7 @@ _RETURN_METHOD = {"direct": "0", "post": "1"}  # electronic has no code on the w
 _REUSED = {"none": "0", "component": "1", "result": "2"}
 _FEE_KIND = {"fee": "1", "charge": "2"}
 _PAID_ON_PLATFORM, _PAID_AT_COUNTER, _NOT_PAID = "1", "3", "0"
-_SUBMITTED_TO_PROVINCE = "2"
+_SUBMITTED_TO_PORTAL, _SUBMITTED_TO_PROVINCE = "1", "2"
 # Code lists unknown; the one value seen (wire §1.4, B).
 _COLLECTION_FORM = _FEE_CODE = "1"
 _POPULATION_DATABASE = "1"  # MaCSDL; code list unknown
@@ -59,13 +60,18 @@ class Prepared(NamedTuple):
     rows: Sequence[Mapping[str, str]]
     """All its progress rows; row number n stands at n - 1."""
 
+    @property
+    def portal_code(self) -> str:
+        """`MaHoSo`: what the portal calls it."""
+        return str(self.record["MaHoSo"])
 
-def prepare(item: Item) -> Prepared:
-    """Map one dossier. Raises `MappingFailed`."""
+
+def prepare(item: Item, profile: Profile = NATIONAL) -> Prepared:
+    """Map one dossier, as the destination wants it. Raises `MappingFailed`."""
     try:
-        sent = record(item)
+        sent = profile.shaped(record(item))
         text = orjson.dumps(sent)
-        rows = progress_rows(item)
+        rows = [profile.shaped(row) for row in progress_rows(item)]
         return Prepared(item["code"], item["agency_code"], item["version"], sent, text, digest(text), rows)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
         raise MappingFailed(f"{type(fault).__name__}: {fault}") from fault
@@ -111,10 +117,15 @@ def rows_shown(rows: Sequence[Mapping[str, str]], shown: Sequence[Mapping[str, A
     return len(rows)
 
 
+def portal_code(item: Item) -> str:
+    """The code the portal knows a dossier by: its own for one that was filed there, else the province's."""
+    return str(item.get("portal_code") or item["code"])
+
+
 def record(item: Item) -> dict[str, Any]:
     """The DongBoHoSoMC record of a dossier."""
     return {
-        "MaHoSo": item["code"],
+        "MaHoSo": portal_code(item),
         "MaTTHC": item["procedure_code"],
         "TenTTHC": item["procedure_name"],
         "MaLinhVuc": item["field_code"],
@@ -138,7 +149,7 @@ def record(item: Item) -> dict[str, Any]:
         "DanhSachTepDinhKemKhac": [],
         "DanhSachHoSoBoSung": [_supplement(supplement) for supplement in item["supplements"]],
         "DanhSachGiayToKetQua": [_result(item["code"], n, r) for n, r in enumerate(item["results"], 1)],
-        "NoiNopHoSo": _SUBMITTED_TO_PROVINCE,
+        "NoiNopHoSo": _SUBMITTED_TO_PORTAL if item.get("portal_code") else _SUBMITTED_TO_PROVINCE,
         "HoSoCoThanhPhanSoHoa": "1" if item["digitised"] else "0",
         # The hub does not see how the portal account was opened: it never claims VNeID.
         "TaiKhoanDuocXacThucVoiVNeID": "0",
@@ -161,7 +172,7 @@ def progress_rows(item: Item) -> list[dict[str, str]]:
         at = _time(step["at"])
         rows.append(
             {
-                "MaHoSo": item["code"],
+                "MaHoSo": portal_code(item),
                 "NguoiXuLy": (actor.get("name") or "")[:_MAX_OFFICER],
                 "ChucDanh": actor.get("title") or "",
                 "ThoiDiemXuLy": at,

@@ -266,7 +266,7 @@ async def repair_differences(
     async def act() -> Replay:
         pace = rate(request, asked.per_second)
         id_ = str(reconciliation_id)
-        by, cause = caller.client_id, web.cause(request)
+        by, cause = caller.name, web.cause(request)
         return Replay(**await replaying.repair(tx, id_, caller.agencies, asked.reason, pace, by, cause))
 
     return await once(
@@ -329,7 +329,7 @@ def _wish(request: Request, caller: Caller, asked: Period, source: str) -> Wish:
         request.app.state.courier.destination,
         source,
         caller.agencies,
-        caller.client_id,
+        caller.name,
         asked.reason,
         period_from=asked.from_,
         period_to=asked.to,

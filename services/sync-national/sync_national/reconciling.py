@@ -223,11 +223,11 @@ class Reconciler:
     async def _looked_up(self, item: Item) -> tuple[Ours, Theirs | None]:
         code = str(item["code"])
         async with self._places:
-            found, _ = await self._portal.look_up(code)
+            found, _ = await self._portal.look_up(portal_record.portal_code(item))
         if found.trouble is not None:
             raise UpstreamUnavailable(internal=found.trouble.reason)
         try:
-            prepared = portal_record.prepare(item)
+            prepared = portal_record.prepare(item, self._portal.profile)
         except MappingFailed:
             # We cannot say it in the portal's words, so the portal cannot have it right.
             mute = Ours(code, str(item["agency_code"]), str(item["status_code"]), "", "", None, 0, "")

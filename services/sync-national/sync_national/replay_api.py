@@ -11,9 +11,9 @@ from shared import web
 from shared.auth import Caller
 from shared.errors import NotFound
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
-from shared.web import InReading, InTransaction, errors, requires
+from shared.web import InReading, InTransaction, PageSize, errors, requires
 from sync_national import replaying
-from sync_national.answering import because, once
+from sync_national.answering import because, once, place_of
 from sync_national.replaying import CountDiffers, PlanNotOpen
 
 router = web.router(tags=["synchronisation"], prefix="/v1/sync/retries")
@@ -63,8 +63,8 @@ class SampleDossier(web.Answer):
     owner: str | None
 
 
-class Replay(web.Answer):
-    """A plan, or how far it has been carried out."""
+class ReplayRecord(web.Answer):
+    """A plan, or how far it has been carried out, without its list."""
 
     id: str
     destination: str
@@ -75,9 +75,6 @@ class Replay(web.Answer):
     per_second: int
     count: int
     executed: int
-    outcomes: dict[str, int]
-    states: dict[str, int]
-    sample: list[SampleDossier]
     planned_by: str
     planned_at: datetime
     expires_at: datetime
@@ -87,6 +84,21 @@ class Replay(web.Answer):
     finished_at: datetime | None
     reconciliation: str | None
     verification: str | None
+
+
+class Replay(ReplayRecord):
+    """With what became of its dossiers so far, where they stand now, and the first of them."""
+
+    outcomes: dict[str, int]
+    states: dict[str, int]
+    sample: list[SampleDossier]
+
+
+class Replays(web.Answer):
+    """A page, the newest first."""
+
+    items: list[ReplayRecord]
+    next_cursor: str | None
 
 
 def rate(request: Request, asked: int | None) -> int:
@@ -108,7 +120,7 @@ async def plan_retries(
         destination: str = request.app.state.courier.destination
         return Replay(
             **await replaying.plan(
-                tx, destination, caller.agencies, wanted, body.reason, rate(request, body.per_second), caller.client_id
+                tx, destination, caller.agencies, wanted, body.reason, rate(request, body.per_second), caller.name
             )
         )
 
@@ -121,6 +133,18 @@ async def plan_retries(
         status=201,
         headers=lambda it: {"Location": f"/v1/sync/retries/{it.id}", **because(body.reason)},
     )
+
+
+@router.get("")
+async def list_retries(
+    request: Request, rx: InReading, _caller: Reader, cursor: str | None = None, limit: PageSize = 100
+) -> Replays:
+    """Plans, replays and repairs, the newest first."""
+    destination: str = request.app.state.courier.destination
+    rows = await replaying.listed(rx, destination, place_of(cursor), limit + 1)
+    page = rows[:limit]
+    more = web.encode_cursor(page[-1]["id"]) if len(rows) > limit else None
+    return Replays(items=[ReplayRecord(**row) for row in page], next_cursor=more)
 
 
 @router.get("/{replay_id}", responses=errors(NotFound))
@@ -144,7 +168,7 @@ async def confirm_retries(
 
     async def act() -> Replay:
         count = body.count if body else None
-        return Replay(**await replaying.confirm(tx, str(replay_id), count, caller.client_id, web.cause(request)))
+        return Replay(**await replaying.confirm(tx, str(replay_id), count, caller.name, web.cause(request)))
 
     return await once(request, tx, caller, key, act, headers=lambda it: because(it.reason))
 
@@ -156,6 +180,6 @@ async def cancel_retries(
     """Execute no more of it; what was executed stays done."""
 
     async def act() -> Replay:
-        return Replay(**await replaying.cancel(tx, str(replay_id), caller.client_id))
+        return Replay(**await replaying.cancel(tx, str(replay_id), caller.name))
 
     return await once(request, tx, caller, key, act, headers=lambda it: because(it.reason))

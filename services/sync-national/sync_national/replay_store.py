@@ -164,6 +164,19 @@ async def one(rx: Reading, id_: str, *, for_update: bool = False) -> dict[str, A
     return None if row is None else {**row, "id": str(row["id"])}
 
 
+async def listed(rx: Reading, destination: str, before: str | None, limit: int) -> list[dict[str, Any]]:
+    """Plans and what became of them, the newest first."""
+    rows = await rx.rows(
+        f"SELECT {_COLUMNS} FROM replay WHERE destination = :destination "  # noqa: S608 - our own columns
+        "AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid)) ORDER BY id DESC LIMIT :limit",
+        destination=destination,
+        before=before,
+        limit=limit,
+        plan_seconds=PLAN_SECONDS,
+    )
+    return [{**row, "id": str(row["id"])} for row in rows]
+
+
 async def progress(rx: Reading, id_: str, destination: str) -> dict[str, Any]:
     """What became of the list so far, where its dossiers stand now, and the first of them."""
     outcomes = await rx.rows(_OUTCOMES, id=id_)

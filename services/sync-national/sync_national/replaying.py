@@ -96,10 +96,18 @@ async def shown(rx: Reading, id_: str) -> dict[str, Any]:
     row = await replay_store.one(rx, id_)
     if row is None:
         raise NotFound
-    is_expired = row.pop("is_expired")
-    found = {**row, **await replay_store.progress(rx, id_, row["destination"])}
+    return {**_told(row), **await replay_store.progress(rx, id_, row["destination"])}
+
+
+async def listed(rx: Reading, destination: str, before: str | None, limit: int) -> list[dict[str, Any]]:
+    """Plans and replays without their lists, the newest first."""
+    return [_told(row) for row in await replay_store.listed(rx, destination, before, limit)]
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(row)
     found["count"], found["executed"] = found.pop("planned_count"), found.pop("executed_count")
-    if is_expired:
+    if found.pop("is_expired"):
         found["state"] = "expired"
     for name in ("reconciliation_id", "verification_id"):
         value = found.pop(name)

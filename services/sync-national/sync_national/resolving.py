@@ -31,11 +31,9 @@ async def resolve(tx: Transaction, id_: str, caller: Caller, resolution: str, pe
     if row["resolved_at"] is not None:
         raise IncidentOver
     wanted = {"incident": id_}
-    plan = await replaying.plan(
-        tx, row["destination"], caller.agencies, wanted, resolution, per_second, caller.client_id
-    )
+    plan = await replaying.plan(tx, row["destination"], caller.agencies, wanted, resolution, per_second, caller.name)
     offered = plan if plan["count"] else None
-    await incident_store.resolve(tx, id_, caller.client_id, resolution, plan["id"] if offered else None)
+    await incident_store.resolve(tx, id_, caller.name, resolution, plan["id"] if offered else None)
     over = await incident_store.one(tx, id_)
     assert over is not None
     return {**over, "offered": offered}

@@ -7,14 +7,14 @@ accepted exactly this record) and by number (only the progress rows not yet ackn
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from shared import strict_json
 from sync_national import portal_record
-from sync_national.batch import Answer, Batch, Call, Result
+from sync_national.batch import Answer, Batch, Result
 from sync_national.change import ACCEPTED, Presence, Settled, State, Trouble, Visit
 from sync_national.evidence import Attempt
 from sync_national.portal import Exchange, Portal
@@ -152,7 +152,7 @@ class Round:
         try:
             if item is None:
                 raise MappingFailed(_NOT_THERE.reason)
-            prepared = portal_record.prepare(item)
+            prepared = portal_record.prepare(item, self._portal.profile)
         except MappingFailed as fault:
             count = standing.desired_progress
             version = standing.desired_version
@@ -177,7 +177,7 @@ class Round:
 
     async def _ask(self, passage: Passage) -> None:
         """TraCuuHoSo settles an earlier visit whose answer is missing."""
-        found, exchange = await self._portal.look_up(passage.prepared.code)
+        found, exchange = await self._portal.look_up(passage.prepared.portal_code)
         passage.exchanges.append((exchange, True))
         passage.was_asked = True
         if found.trouble is not None:
@@ -220,7 +220,7 @@ class Round:
                 continue
             sent = [self._passages[code] for code in call.codes]
             records = [orjson.Fragment(p.prepared.text) for p in sent]
-            answer, exchange = await self._portal.push(records, call.codes, updating=call.updating)
+            answer, exchange = await self._portal.push(records, _names(sent), updating=call.updating)
             self._note(sent, answer, exchange)
             for passage in sent:
                 passage.sent_record = True
@@ -242,12 +242,19 @@ class Round:
         batch = Batch([], [p.prepared.code for p in passages])
         while (call := batch.next_call()) is not None:
             sent = [self._passages[code] for code in call.codes]
-            answer = await self._push_rows(call, sent)
+            answer = await self._push_rows(sent)
             if answer.kind == "missing":
                 # The portal lost a dossier it had accepted: the record goes again, with all its rows.
                 for passage in sent if len(sent) == 1 else [p for p in sent if p.prepared.code == answer.named]:
                     passage.found_absent = True
                 answer = Answer("refused", answer.words, answer.named)
+            elif answer.kind == "each":
+                for passage in sent:
+                    passage.found_absent |= _is_missing(answer, passage)
+                refused = {
+                    code: replace(it, kind="refused") for code, it in answer.each.items() if it.kind == "missing"
+                }
+                answer = replace(answer, each={**answer.each, **refused})
             batch.answered(call, answer)
         for code, result in batch.results.items():
             passage = self._passages[code]
@@ -258,11 +265,11 @@ class Round:
                 if passage.found_absent and passage.trouble:
                     passage.trouble = Trouble("unreachable", passage.trouble.reason)
 
-    async def _push_rows(self, call: Call, sent: Sequence[Passage]) -> Answer:
+    async def _push_rows(self, sent: Sequence[Passage]) -> Answer:
         if not await self._hold():
             return Answer("trouble", _LET_GO.reason, trouble=_LET_GO)
         rows = [row for passage in sent for row in passage.new_rows]
-        answer, exchange = await self._portal.push_progress(rows, call.codes)
+        answer, exchange = await self._portal.push_progress(rows, _names(sent))
         self._note(sent, answer, exchange)
         for passage in sent:
             passage.sent_rows = passage.new_rows
@@ -271,7 +278,8 @@ class Round:
     def _note(self, sent: Iterable[Passage], answer: Answer, exchange: Exchange) -> None:
         """Only the dossier that the portal names sees its words: they may belong to another agency."""
         for passage in sent:
-            passage.left_open |= answer.trouble is not None and answer.trouble.kind == "lost"
+            trouble = answer.each.get(passage.prepared.code, answer).trouble
+            passage.left_open |= trouble is not None and trouble.kind == "lost"
             about_it = answer.kind in {"accepted", "trouble"} or answer.named in {None, passage.prepared.code}
             passage.exchanges.append((exchange, about_it))
 
@@ -283,6 +291,15 @@ class Round:
                 self._exchange_texts[key] = strict_json.dumps(_shown(exchange, about_it=about_it))
             texts.append(self._exchange_texts[key])
         return (b"[" + b",".join(texts) + b"]").decode()
+
+
+def _names(sent: Iterable[Passage]) -> dict[str, str]:
+    return {passage.prepared.portal_code: passage.prepared.code for passage in sent}
+
+
+def _is_missing(answer: Answer, passage: Passage) -> bool:
+    one = answer.each.get(passage.prepared.code)
+    return one is not None and one.kind == "missing"
 
 
 def _shown(exchange: Exchange, *, about_it: bool) -> dict[str, Any]:

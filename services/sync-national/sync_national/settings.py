@@ -17,6 +17,7 @@ class Settings(ServiceSettings):
     portal_password: SecretStr
     portal_agency_code: str
     portal_destination_code: str = "dvcqg"
+    portal_profile: str = Field(default="national-adapter@2", pattern=r"^[a-z0-9-]+@[0-9]+$")
     portal_timeout_seconds: float = Field(default=60.0, gt=0)
     portal_settle_seconds: float = Field(default=300.0, ge=0)
     portal_max_answer_bytes: int = Field(default=4_194_304, gt=0)
@@ -33,7 +34,6 @@ class Settings(ServiceSettings):
     sync_first_retry_seconds: float = Field(default=1.0, gt=0)
     sync_longest_retry_seconds: float = Field(default=300.0, gt=0)
     sync_refusals: int = Field(default=3, ge=1)
-    sync_attempts_kept: int = Field(default=20, ge=1)
     sync_evidence_days: int = Field(default=35, ge=1)
     sync_replays_per_second: int = Field(default=200, ge=1)
     sync_reconcile_at: str = Field(default="01:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^$")

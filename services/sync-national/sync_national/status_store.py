@@ -16,6 +16,13 @@ CASE WHEN state = 'pending' AND {_IS_HELD} THEN 'held' ELSE state END AS state,
 desired_version, acknowledged_version, desired_progress, acknowledged_progress,
 tries, reason, owner, due_at AS next_try_at, unsynced_since, acknowledged_at, changed_at
 """
+_ACKNOWLEDGED = """
+SELECT n.code, n.version, s.state, CASE WHEN s.acknowledged_version >= n.version THEN coalesce(
+  (SELECT min(at) FROM attempt a WHERE a.destination = $1 AND a.dossier_code = n.code AND a.version >= n.version
+     AND a.outcome = 'accepted'), s.acknowledged_at) END AS acknowledged_at
+FROM unnest($2::text[], $3::int[]) AS n(code, version)
+JOIN standing s ON s.destination = $1 AND s.dossier_code = n.code
+"""
 _ONE = f"SELECT {_COLUMNS} FROM standing s WHERE destination = :destination AND dossier_code = :code"  # noqa: S608 - our own columns
 _COUNTS = f"""
 SELECT CASE WHEN state = 'pending' AND {_IS_HELD} THEN 'held' ELSE state END AS state, sum(dossiers)::bigint AS dossiers
@@ -156,3 +163,9 @@ __all__: Sequence[str] = (
     "one",
     "try_again",
 )
+
+
+async def acknowledged(rx: Reading, destination: str, asked: Sequence[tuple[str, int]]) -> Sequence[Mapping[str, Any]]:
+    """Since when the nation has these versions of dossiers (code, version), as far as they are known here."""
+    codes, versions = [list(column) for column in zip(*asked, strict=True)] if asked else ([], [])
+    return [dict(row) for row in await rx.raw.fetch(_ACKNOWLEDGED, destination, codes, versions)]

@@ -19,7 +19,7 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prometheus_client import Counter, Gauge
 
@@ -30,7 +30,7 @@ from shared.dossiers import Dossiers
 from shared.errors import Upstream
 from shared.events import Event
 from shared.telemetry import log
-from sync_national import evidence, hold_store, incident_store, store
+from sync_national import evidence, hold_store, incident_store, status_store, store
 from sync_national.announcing import acknowledged, parked
 from sync_national.change import Limits, Settled, Standing, settle
 from sync_national.evidence import Attempt
@@ -47,6 +47,11 @@ _TROUBLES = Counter("hub_sync_troubles_total", "Visits that ended in trouble", [
 _FENCED = Counter(
     "hub_sync_fenced_total", "Results dropped because the lease had passed to another worker", ["destination"]
 )
+_OLDEST_UNSYNCED = Gauge(
+    "hub_sync_oldest_unsynced_seconds",
+    "Age of the oldest change that the destination does not show; 0 when all is level",
+    ["destination"],
+)
 _LANES = Gauge("hub_sync_lanes", "Batches that the portal bears at once, as far as is known", ["destination"])
 _OVERWRITTEN = Counter(
     "hub_sync_overwritten_total", "Dossiers that the portal showed otherwise when their doubt was over", ["destination"]
@@ -61,7 +66,6 @@ class Pace:
     lease_seconds: float = 90.0
     """Longer than the portal's time-out: when it has run out, every call made under it is over."""
     look_ups_at_once: int = 8
-    attempts_kept: int = 20
     stop_seconds: float = 5.0
     """How long a stopping worker may finish the batch in hand."""
 
@@ -203,7 +207,7 @@ class Courier:
                 news.extend(self._events(claim.dossier_code, before, after, present))
             await store.save(tx, self.destination, outcomes, claimed_at, self._limits.settle)
             await incident_store.note(tx, self.destination, _failures(claims, outcomes))
-            await evidence.keep(tx, self.destination, present, attempts, self._pace.attempts_kept)
+            await evidence.keep(tx, self.destination, present, attempts)
             await outbox.publish(tx, TOPIC, news)
         await self._doubt(visit, visit.pushed() - mine.keys())
         self._after(claims, visit, outcomes)
@@ -246,11 +250,18 @@ class Courier:
             await hold_store.watch(tx, self.destination)
         return 0
 
+    async def measure(self) -> int:
+        """The first service-level figure, for `/metrics`: how long a change has waited at most."""
+        async with self._database.reading() as rx:
+            oldest = await status_store.oldest_unsynced_seconds(rx, self.destination)
+        _OLDEST_UNSYNCED.labels(self.destination).set(oldest or 0.0)
+        return 0
+
     async def forget(self, keep_days: int) -> int:
         """Drop evidence past its time, and the counts of calls of minutes long gone."""
         async with self._database.transaction() as tx:
             await store.forget_calls(tx)
-            await evidence.forget_before(tx, clock.now() - timedelta(days=keep_days))
+            await evidence.forget(tx, keep_days)
         return 0
 
 

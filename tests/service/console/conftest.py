@@ -20,6 +20,8 @@ from deploy.local.databases import Urls
 from shared.auth import JwksSource
 from tests.support.tokens import TokenIssuer
 
+from . import acting
+
 AGENCIES = {
     "H08": "Tỉnh Bình Định", "H08.15": "Sở Tư pháp", "H08.16": "Sở Văn hóa và Thể thao", "H08.90": "Cục Thuế tỉnh",
     "H09.01": "Sở Y tế",
@@ -42,7 +44,10 @@ SYNC_STATUS = {
             "acknowledged_last_minute": 6,
             "throughput_per_second": 0.1,
             "breaker": "closed",
+            "failures": {"partner": 1, "hub": 0, "poison": 0},
             "hold": None,
+            "holds": [acting.HOLD],
+            "drain": acting.DRAIN,
             "quota_left": None,
             "last_reconciliation": None,
         }
@@ -57,7 +62,8 @@ DOSSIER = {
     "code": CODE, "status": "submitted", "status_code": 1, "agency_code": "H08.15", "procedure_code": "2.000488",
     "channel": "online", "identity": {"outcome": "pending"}, "received_at": None, "due_at": None, "finished_at": None,
     "payment": {"state": "none", "due_vnd": 0, "paid_vnd": 0, "payment_url": None}, "submitted_at": AT,
-    "returned_at": None, "version": 1,
+    "returned_at": None, "version": 1, "clock": acting.CLOCK, "verdicts": acting.VERDICTS,
+    "next_actions": acting.NEXT_ACTIONS,
 }  # fmt: skip
 EXCHANGE = {
     "id": "x1", "method": "POST", "route": "/v1/dossiers", "path": "/v1/dossiers", "status": 201, "client_id": "desk",
@@ -86,6 +92,7 @@ DIFFERENCE = {
     "ours": {"status": "10", "due": "20230315170000", "ended": "", "payment": "0", "progress": 6, "verdict": None},
 }  # fmt: skip
 ANSWERS: dict[str, Any] = {
+    **acting.ANSWERS,
     "/v1/sync/reconciliations": {"items": [RECONCILIATION], "next_cursor": None},
     f"/v1/sync/reconciliations/{RECONCILIATION_ID}": {**RECONCILIATION, "items": [DIFFERENCE], "next_cursor": "x=/"},
     "/v1/sync/status": SYNC_STATUS,
@@ -106,6 +113,14 @@ class Neighbours:
     grant: dict[str, Any] = field(default_factory=dict)
     verified: bool = False
     is_down: bool = False
+    away: str = "nothing"
+    """Reads below this path are answered 503."""
+    asked: list[tuple[str, httpx2.Headers, bytes]] = field(default_factory=list)
+    """What was posted: path with its query, headers, body."""
+    said: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    """What is answered to a POST on this path; 404 without."""
+    shown: dict[str, Any] = field(default_factory=dict)
+    """What is read there instead of what stands in `ANSWERS`."""
 
     def fits(self, verifier: str) -> bool:
         """RFC 7636 §4.6."""
@@ -129,11 +144,21 @@ class Neighbours:
             items = [{"code": code, "name": name, "vertical": code in VERTICAL} for code, name in AGENCIES.items()]
             return {"items": items, "next_cursor": None}
 
+        @app.post("/v1/{rest:path}")
+        async def acted(rest: str, request: Request) -> JSONResponse:
+            query = f"?{request.url.query}" if request.url.query else ""
+            headers = httpx2.Headers(request.headers.items())
+            self.asked.append((f"/v1/{rest}{query}", headers, await request.body()))
+            if self.is_down:
+                return JSONResponse({}, 503)
+            status, document = self.said.get(f"/v1/{rest}", (404, {}))
+            return JSONResponse(document, status)
+
         @app.get("/v1/{rest:path}")
         async def anything(rest: str) -> JSONResponse:
-            if self.is_down or rest == "payments":
+            if self.is_down or rest == "payments" or rest.startswith(self.away):
                 return JSONResponse({}, 503)
-            found = ANSWERS.get(f"/v1/{rest}")
+            found = self.shown.get(f"/v1/{rest}") or ANSWERS.get(f"/v1/{rest}")
             return JSONResponse(found or {}, 200 if found else 404)
 
         return app

@@ -2,37 +2,14 @@
 
 import base64
 import hashlib
-import json
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 
 from tests.support.tokens import TokenIssuer
 
 from .conftest import CODE, RECONCILIATION_ID, SYNC_STATUS, Console, Neighbours
-
-OPERATOR = "sync:read sync:operate report:read audit:read dossier:read payment:read"
-
-
-def an_id_token(name: str) -> str:
-    claims = base64.urlsafe_b64encode(json.dumps({"name": name}).encode()).rstrip(b"=").decode()
-    return f"e30.{claims}.sig"
-
-
-async def signed_in(console: Console, issuer: TokenIssuer, **claims: Any) -> httpx2.AsyncClient:
-    """Through the whole dance, the gateway's part played here."""
-    client = console.client
-    del client.headers["authorization"]
-    begun = await client.get("/console/sign-in", params={"to": "/console/sync"})
-    question = parse_qs(urlsplit(begun.headers["location"]).query)
-    console.neighbours.challenge = question["code_challenge"][0]
-    token = console.issue(issuer, role="operator", scopes=OPERATOR, agencies=["*"], **claims)
-    console.neighbours.grant = {"access_token": token, "expires_in": 600, "id_token": an_id_token("Lê Thị Vận Hành")}
-    back = await client.get("/console/callback", params={"state": question["state"][0], "code": "good", "iss": "x"})
-    assert (back.status_code, back.headers["location"]) == (303, "/console/sync"), back.text
-    return client
+from .signing import signed_in
 
 
 async def test_whoever_is_not_signed_in_is_sent_to_the_gateway(console: Console) -> None:
@@ -148,6 +125,20 @@ async def test_a_gateway_that_is_away_is_said_in_words(console: Console, token_i
     live = await client.get("/console/sync/live", headers={"hx-request": "true"})
     assert live.status_code == 200
     assert "Trang tự thử lại" in live.text
+
+
+async def test_one_service_away_closes_no_other_page(console: Console, token_issuer: TokenIssuer) -> None:
+    client = await signed_in(console, token_issuer)
+    console.neighbours.away = "sync/"
+    # More often than a breaker would take.
+    for _ in range(8):
+        assert (await client.get("/console/sync")).status_code == 503
+    assert (await client.get("/console/attention")).status_code == 200
+    page = await client.get(f"/console/dossiers/{CODE}")
+    assert (page.status_code, "Chưa đọc được: thanh toán, đồng bộ" in page.text) == (200, True)
+    console.neighbours.away = "dossiers"
+    assert "–" in (await client.get("/console/sync")).text
+    assert (await client.get("/console/attention")).status_code == 503
 
 
 async def test_sign_out_forgets_the_session(console: Console, token_issuer: TokenIssuer) -> None:

@@ -59,9 +59,9 @@ async def test_each_kind_is_found_with_what_frees_it(looking: Hub) -> None:
             paid,
         )
         await tx.raw.execute(
-            "INSERT INTO parked (reader, key, source, event_id, value, headers, reason, owner, waiting, parked_at) "
-            "VALUES ('lgsp.ministry', $1, 's', 'e', '{\"type\": \"vn.gov.ministry.dossier.result-issued.v1\"}', '{}', "
-            "'charge_open', 'partner', true, now() - interval '2 days')",
+            "INSERT INTO ministry_event (client_id, source, event_id, type, dossier_code, state, reason, action, "
+            "headers, taken_at) VALUES ('m', 's', 'e', 'vn.gov.ministry.dossier.result-issued.v1', $1, 'waiting', "
+            "'charge_open', 'finish', '{}', now() - interval '2 days')",
             fresh,
         )
     body = await stuck(hub)

@@ -1,5 +1,7 @@
 """The main road: events in, the portal equal, everything visible."""
 
+import re
+
 from tests.service.sync_national.conftest import READ, Hub
 from tests.service.sync_national.province import a_dossier
 from tests.service.sync_national.waiting import until, until_level, until_state
@@ -85,6 +87,25 @@ async def test_a_batch_goes_in_few_calls_and_counts_add_up(hub: Hub) -> None:
     assert status["breaker"] == "closed"
     some = await client.get("/v1/sync/status", headers=hub.tokens.headers(**READ, agencies=["H08.01"]))
     assert some.json()["destinations"][0]["counts"]["synced"] == 83
+
+
+async def test_how_long_a_change_has_waited_is_the_first_figure(hub: Hub) -> None:
+    client = await hub.start(sync_refusals=1)
+    await hub.portal.fault(mode="reject_record", rate=1.0)
+    (code,) = await hub.province.file(a_dossier())
+    await until_state(client, code, "parked")
+
+    async def told(*, waiting: bool) -> bool:
+        metrics = (await client.get("/metrics")).text
+        (line,) = re.findall(
+            r'^hub_sync_oldest_unsynced_seconds{destination="dvcqg"} (.+)$', metrics, re.MULTILINE
+        ) or ["0"]
+        return (float(line) > 0) is waiting
+
+    await until(lambda: told(waiting=True), what="an age in the metrics", seconds=60)
+    await hub.portal.fault(mode="normal")
+    assert (await client.post(f"/v1/sync/dossiers/{code}/retry")).status_code == 200
+    await until(lambda: told(waiting=False), what="no age any more", seconds=60)
 
 
 async def test_the_acknowledgement_is_announced(hub: Hub) -> None:

@@ -58,6 +58,12 @@ async def test_a_plan_changes_nothing_until_it_is_confirmed_and_then_executes_it
     again = await client.post(f"/v1/sync/retries/{plan['id']}/confirm")
     assert (again.status_code, again.json()["code"]) == (409, "plan_not_open")
     assert (await client.get(f"/v1/sync/retries/{plan['id']}")).json()["states"] == {"synced": 5}
+    newer = await planned(client, filter={"agency": "H08.99"}, reason="Không có gì")
+    listed = (await client.get("/v1/sync/retries", params={"limit": 1})).json()
+    assert ([it["id"] for it in listed["items"]], "sample" in listed["items"][0]) == ([newer["id"]], False)
+    older = await client.get("/v1/sync/retries", params={"cursor": listed["next_cursor"]})
+    assert [(it["id"], it["state"], it["executed"]) for it in older.json()["items"]] == [(plan["id"], "done", 5)]
+    assert (await client.get("/v1/sync/retries", params={"cursor": "x"})).status_code == 422
 
 
 async def test_what_became_level_meanwhile_is_not_pushed_again(hub: Hub) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from dossier import fact, history, verdict
 from dossier.charge import Payment
 from dossier.deadline import Limit, SupplementPolicy, Unit, working_time_between
-from dossier.dossier import LIFE, take
+from dossier.dossier import LIFE, possible, take
 from dossier.handling import ProcedureTerms
 from dossier.history import Entry
 from dossier.record import Command, Dossier, Step
@@ -97,6 +98,38 @@ class Life(RuleBasedStateMachine):
         if ended > since:
             running += working_time_between(CALENDAR, since, ended)
         assert self.terms.used(self.dossier, self.now) == running
+
+    @invariant()
+    def the_line_has_no_gap_and_counts_what_was_used(self) -> None:
+        line = self.terms.line(self.dossier, self.now)
+        if line is None:
+            assert self.dossier.received_at is None
+            return
+        for one, following in pairwise(line.parts):
+            assert one.ended_at == following.began_at
+        assert sum((it.length for it in line.parts), timedelta()) == line.length
+        used = sum((it.length for it in line.parts if it.counts_here), timedelta())
+        assert used == self.terms.used(self.dossier, self.now)
+        left = self.terms.left(self.dossier, self.now)
+        if line.parts and left is not None and left >= timedelta():
+            assert line.due == line.length + left
+
+    @invariant()
+    def what_is_possible_is_taken_and_what_is_blocked_is_refused_so(self) -> None:
+        for arrow, blocked_by in possible(self.dossier, self.now):
+            soon = max(self.now, self.dossier.due_at or self.now) + timedelta(days=1)
+            name = arrow.action
+            asked = Command(
+                name, min(arrow.roles), self.now, reason="Có lý do", fees=FEES if name == "request_payment" else (),
+                documents=({"name": "Giấy phép"},) if name in ("finish", "attach_result") else (),
+                new_due_at=soon if name in ("extend", "apologise") else None,
+            )  # fmt: skip
+            try:
+                take(self.dossier, asked, self.terms)
+                refused = None
+            except HubError as refusal:
+                refused = refusal.code
+            assert refused == blocked_by, name
 
     @invariant()
     def a_clock_stands_exactly_where_the_life_waits(self) -> None:

@@ -29,11 +29,12 @@ DOCUMENTS = ({"name": "Giấy phép", "url": "https://kq.example/1", "sha256": "
 
 # The table of architecture.md, written down a second time: from, to (None: stay, 0: back), roles.
 EXPECTED: dict[str, tuple[set[int], int | None, set[str]]] = {
-    "receive": ({1}, 2, {"desk", "ministry"}),
+    "hand_over": ({1}, None, {"desk", "post"}),
+    "receive": ({1}, 2, {"desk", "ministry", "post"}),
     "refuse": ({1}, 3, {"desk"}),
     "start": ({2}, 4, {"desk", "ministry"}),
     "request_supplement": ({1, 2, 4}, 5, {"desk", "ministry"}),
-    "supplement": ({5}, 0, {"portal", "desk"}),
+    "supplement": ({5}, 0, {"portal", "desk", "post"}),
     "request_payment": ({1, 2, 4}, 6, {"desk", "ministry"}),
     "settle": ({6}, 0, {"hub"}),
     "withdraw": ({1, 2, 4, 5, 6, 8}, 7, {"portal", "desk"}),
@@ -44,7 +45,7 @@ EXPECTED: dict[str, tuple[set[int], int | None, set[str]]] = {
     "extend": ({2, 4}, None, {"desk"}),
     "apologise": ({2, 4}, None, {"desk"}),
     "finish": ({2, 4}, 9, {"desk", "ministry"}),
-    "return_result": ({9}, 10, {"desk"}),
+    "return_result": ({9}, 10, {"desk", "post"}),
     "attach_result": ({9, 10}, None, {"desk", "ministry"}),
 }
 NEEDS: dict[str, dict[str, Any]] = {
@@ -96,6 +97,8 @@ def a_dossier(status: int = 1, **changes: Any) -> Dossier:
 def ready_for(action: str, status: int) -> Dossier:
     """A dossier in `status` that the guards of the action let pass."""
     dossier = a_dossier(status)
+    if action == "hand_over" and status == 1:
+        return replace(dossier, receiver_code="H08.20")
     if action == "record_personal_number":
         return replace(dossier, pauses=(*dossier.pauses, Pause("personal_number", NOW)))
     return replace(dossier, due_at=NOW - timedelta(hours=1)) if action == "apologise" else dossier
@@ -128,7 +131,7 @@ def test_the_table_has_no_other_rows() -> None:
 
 
 @pytest.mark.parametrize("action", EXPECTED)
-@pytest.mark.parametrize("role", ["portal", "desk", "ministry", "operator", "hub", ""])
+@pytest.mark.parametrize("role", ["portal", "desk", "ministry", "post", "operator", "hub", ""])
 def test_only_the_named_roles_may(action: str, role: str) -> None:
     sources, _, roles = EXPECTED[action]
     dossier = ready_for(action, min(sources))

@@ -1,10 +1,11 @@
 """A promise that cannot fail is worthless: each is held against a hub and a nation that are right, then one thing off.
 
-The two sides are played by objects with the three methods the checker calls; events and broker have their own test
+The two sides are played by objects with the methods the checker calls; events and broker have their own test
 on the real servers (tests/service/sandbox_replay).
 """
 
 import copy
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -20,10 +21,11 @@ from sandbox.plan import Plan
 from sandbox.plan_dates import Period
 from sandbox.play import Clients, Player, final_status
 from sandbox.play_times import progress
-from sandbox.replay_client import Http, HubClient
+from sandbox.replay_client import Answer, Http, HubClient, Refused
 from sandbox.replay_level import HubDossier
 from shared.clock import to_wire
 
+COMPARED = "/v1/sync/reconciliations/reconciliations"
 DATA = Path(__file__).parents[2] / "data" / "binh_dinh_2023"
 
 
@@ -36,6 +38,9 @@ class Side:
 
     async def get(self, path: str, _params: Any = None) -> Any:
         return self.reports[path]
+
+    async def post(self, path: str, _body: Any) -> Answer:
+        return Answer(201, json.dumps({"id": path.rpartition("/")[2]}).encode())
 
     async def items(self, path: str, params: dict[str, str] | None = None) -> AsyncIterator[dict[str, Any]]:
         agency = (params or {}).get("agency")
@@ -108,6 +113,8 @@ def world(plan: Plan) -> World:
     for name, table in (("agencies", planning.agencies_table(plan)), ("fees", planning.fees_table(plan))):
         items = [{"no": int(no), **row} for no, row in table.items() if no != "total"]
         hub.reports[f"/v1/reports/{name}"] = {"items": items, "total": dict(table["total"]), "behind": 0}
+    hub.reports[COMPARED] = {"state": "done", "fault": None, "compared": len(held), "equal": len(held)}
+    hub.lists[COMPARED] = []
     return World(player, held, hub, nation)
 
 
@@ -134,6 +141,7 @@ ROWS = "the portal holds exactly the progress rows of each dossier"
 ONCE = "the portal was told of each dossier and each row once"
 LEDGER = "the hub's ledger is the planned one, transaction by transaction"
 PLATFORM = "the payment platform's ledger is the hub's"
+SHOWN = "reconciliation: the portal shows what the hub wants"
 
 
 def _portal(world: World) -> list[dict[str, Any]]:
@@ -152,6 +160,10 @@ def _report(world: World, name: str) -> dict[str, Any]:
 
 def _online(world: World) -> dict[str, Any]:
     return next(each for each in world.hub.lists["/v1/payments"] if each["method"] == "online")
+
+
+def _difference(world: World, number: int) -> dict[str, Any]:
+    return {"code": world.player.played[number].code, "kinds": ["status"]}
 
 
 BREAKS: dict[str, tuple[Callable[[World], Any], set[str]]] = {
@@ -192,6 +204,8 @@ BREAKS: dict[str, tuple[Callable[[World], Any], set[str]]] = {
     "a payment that is still open": (lambda w: _online(w).update(state="pending"), {LEDGER, PLATFORM}),
     "an amount at the platform": (
         lambda w: w.nation.lists["/_sandbox/payments"][0].update(amount_vnd=1), {PLATFORM}),
+    "a difference that the hub finds itself": (lambda w: w.hub.lists[COMPARED].append(_difference(w, 3)), {SHOWN}),
+    "a dossier that the hub does not compare": (lambda w: w.hub.reports[COMPARED].update(compared=1), {SHOWN}),
     "a payment the platform lacks": (lambda w: w.nation.lists["/_sandbox/payments"].pop(), {PLATFORM}),
 }  # fmt: skip
 
@@ -217,7 +231,8 @@ def _refuse(world: World, acknowledged_version: int, acknowledged_progress: int)
 
 
 async def test_a_refused_dossier_stays_behind_at_the_portal(world: World) -> None:
-    _refuse(world, 2, 2)
+    item = _refuse(world, 2, 2)
+    world.hub.lists[COMPARED].append({"code": item["code"], "kinds": ["status", "progress"]})
     assert await world.broken() == set()
 
 
@@ -234,6 +249,12 @@ async def test_a_row_nobody_planned_at_a_refusing_portal_is_found(world: World) 
 async def test_an_acknowledged_dossier_that_a_refusing_portal_lacks_is_found(world: World) -> None:
     _portal(world).remove(_refuse(world, 1, 0))
     assert await world.broken() == {RECORDS}
+
+
+async def test_a_comparison_that_fails_is_no_proof(world: World) -> None:
+    world.hub.reports[COMPARED].update(state="failed", fault="away")
+    with pytest.raises(Refused, match="away"):
+        await world.broken()
 
 
 async def test_a_dossier_refused_from_the_first_is_not_at_the_portal(world: World) -> None:

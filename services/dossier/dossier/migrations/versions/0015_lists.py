@@ -9,7 +9,7 @@ from alembic import op
 from shared import schema
 
 revision = "0015_lists"
-down_revision = "0010_petition"
+down_revision = "0013_reuse"
 branch_labels = None
 depends_on = None
 
