@@ -21,6 +21,12 @@ ROUNDS = int(os.environ.get("ROUNDS", "3"))
 FOLDER = ROOT / ".run" / "bench"
 REPORT = ROOT / ".run" / "bench.json"
 LIMIT_SECONDS = 4
+WITH_RATIO = {
+    "intake_single": "single intake, 64 clients",
+    "intake_batch": "batch intake, 500 lines",
+    "transition_single": "single transitions, 64 clients",
+    "transition_batch": "batch transitions, 500 lines",
+}
 Round = dict[str, dict[str, Any]]
 
 
@@ -37,6 +43,8 @@ async def run(console: Console) -> dict[str, Any]:
         for name, measure in (
             ("intake_single", measures.intake_single),
             ("intake_batch", measures.intake_batch),
+            ("transition_single", measures.transition_single),
+            ("transition_batch", measures.transition_batch),
             ("gateway_overhead", measures.gateway_overhead),
         ):
             found[name] = await measure(hub)
@@ -58,7 +66,7 @@ async def run(console: Console) -> dict[str, Any]:
 def summary(rounds: list[Round]) -> dict[str, Any]:
     """The medians, the ratios to the limit, and every round."""
     medians: dict[str, Any] = {name: _median([each[name] for each in rounds]) for name in rounds[0]}
-    for name in ("intake_single", "intake_batch"):
+    for name in WITH_RATIO:
         medians[name]["ratio"] = round(medians[name]["per_second"] / medians["limit"]["per_second"], 4)
     memory = psutil.virtual_memory().total
     machine = {"cores": os.cpu_count(), "memory_gib": round(memory / 2**30, 1), "python": platform.python_version()}
@@ -84,7 +92,7 @@ def show(console: Console, found: dict[str, Any]) -> None:
         "limit: pgbench, a dossier's rows in one statement, 16 clients",
         f"{found['limit']['per_second']:,.0f}/s", "1", f"{found['limit']['mean_ms']:.1f} (mean)", "",
     )  # fmt: skip
-    for name, what in (("intake_single", "single intake, 64 clients"), ("intake_batch", "batch intake, 500 lines")):
+    for name, what in WITH_RATIO.items():
         each = found[name]
         table.add_row(
             what,

@@ -63,9 +63,12 @@ class Hub:
         place = urlsplit(self.stack["services"][service])
         asked = {"mode": mode, "host": place.hostname, "port": place.port, "token": await self.token(client), **order}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.bench.load", json.dumps(asked)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+            *(sys.executable, "-m", "tests.bench.load"),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
         )
-        said, _ = await process.communicate()
+        said, _ = await process.communicate(json.dumps(asked).encode())
         found: dict[str, Any] = json.loads(said)
         if found["refused"]:
             raise RuntimeError(f"{mode}: {found['refused']} refused, for instance {found['first_refusal']}")

@@ -1,11 +1,13 @@
 """The load: a process of its own that does as little as possible per request. `python -m tests.bench.load '{…}'`.
 
 Prebuilt bytes over plain asyncio streams, so that the two cores are left to what is measured. Reads its order (JSON)
-from the argument, writes what it found (JSON) to the output.
+from the argument or the input, writes what it found (JSON) to the output.
 ```
 single   POST /v1/dossiers, `clients` connections, as fast as the answers come, for `seconds`
 batch    POST /v1/dossiers/batch with 500 lines, `clients` connections, `count` dossiers
 read     GET `path`, `clients` connections, for `seconds`
+act      POST /v1/dossiers/{code}/transitions: `ACTIONS` in turn on all `codes`, `clients` connections, for `seconds`
+acts     POST /v1/dossiers/transitions/batch with 500 lines: the same, `clients` connections, until all are done
 paced    POST /v1/dossiers/batch, `rate` dossiers a second in small batches, for `seconds` (open: never waits)
 ```
 """
@@ -16,14 +18,16 @@ import secrets
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 LINES_A_BATCH = 500
+ACTIONS = ("receive", "start")
 PACE_SECONDS = 0.02
 _MARK = "@@@@@@@@@@@@@@@@@@@@"  # replaced by a reference of the same length
 _PERSON = {"kind": "citizen", "full_name": "Nguyễn Thị An", "date_of_birth": "1990-04-12", "phone": "0900000000"}
+_OFFICER = {"name": "Trần Văn Bình", "title": "Chuyên viên", "unit": "Một cửa"}
 _FIRM = {"kind": "business", "full_name": "Công ty TNHH Thương mại Bình An", "organisation_tax_code": "0000000001"}
 
 
@@ -65,6 +69,7 @@ class Order:
     rate: int = 0
     path: str = ""
     with_identity: bool = True
+    codes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -122,6 +127,7 @@ class Load:
         """Does it; per second, p50, p99."""
         work: Callable[[], Awaitable[None]] = {
             "single": self._singles, "batch": self._batches, "read": self._reads, "paced": self._pace,
+            "act": self._acts, "acts": self._act_batches,
         }[self.order.mode]  # fmt: skip
         began = time.perf_counter()
         await work()
@@ -162,14 +168,43 @@ class Load:
         await asyncio.gather(*(client() for _ in range(self.order.clients)))
 
     async def _batches(self) -> None:
-        batches = iter([self._batch(LINES_A_BATCH) for _ in range(self.order.count // LINES_A_BATCH)])
+        await self._send([self._batch(LINES_A_BATCH) for _ in range(self.order.count // LINES_A_BATCH)])
+
+    async def _send(self, batches: Iterable[bytes]) -> None:
+        left = iter(batches)
 
         async def client() -> None:
             connection = Connection(self.order)
-            for request in batches:
+            for request in left:
                 await self._timed(connection, request, 200, LINES_A_BATCH)
 
         await asyncio.gather(*(client() for _ in range(self.order.clients)))
+
+    async def _acts(self) -> None:
+        ends = time.perf_counter() + self.order.seconds
+        left = ((action, code) for action in ACTIONS for code in self.order.codes)
+
+        async def client() -> None:
+            connection = Connection(self.order)
+            for action, code in left:
+                body = json.dumps({"action": action, "actor": _OFFICER}).encode()
+                request = self._post(f"/v1/dossiers/{code}/transitions", body, "application/json", "")
+                await self._timed(connection, request, 200, 1)
+                if time.perf_counter() > ends:
+                    return
+
+        await asyncio.gather(*(client() for _ in range(self.order.clients)))
+
+    async def _act_batches(self) -> None:
+        """No action of a dossier is sent before the one before was answered: there are more batches than clients."""
+        lines = [
+            json.dumps({"code": code, "action": action, "actor": _OFFICER}).encode()
+            for action in ACTIONS
+            for code in self.order.codes
+        ]
+        bodies = [b"\n".join(lines[n : n + LINES_A_BATCH]) for n in range(0, len(lines), LINES_A_BATCH)]
+        path = "/v1/dossiers/transitions/batch"
+        await self._send([self._post(path, body, "application/x-ndjson", "") for body in bodies])
 
     async def _pace(self) -> None:
         """An open model: a batch leaves at its time, whether or not the one before has been answered."""
@@ -223,8 +258,8 @@ class Load:
 
 
 async def main() -> None:
-    """One order from the argument."""
-    order = Order(**json.loads(sys.argv[1]))
+    """One order."""
+    order = Order(**json.loads(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.read()))
     print(json.dumps(await Load(order).run()))
 
 

@@ -34,6 +34,28 @@ async def intake_batch(hub: Hub) -> dict[str, Any]:
     return await hub.load("portal", "batch", clients=BATCH_CLIENTS, count=BATCH_DOSSIERS)
 
 
+async def transition_single(hub: Hub) -> dict[str, Any]:
+    """(i) Actions a second through the gateway, one a request: receive, then start."""
+    return await _acting(hub, "act", SINGLE_CLIENTS, seconds=SINGLE_SECONDS)
+
+
+async def transition_batch(hub: Hub) -> dict[str, Any]:
+    """(j) The same in batches of 500 lines."""
+    return await _acting(hub, "acts", BATCH_CLIENTS)
+
+
+async def _acting(hub: Hub, mode: str, clients: int, **order: Any) -> dict[str, Any]:
+    """On dossiers filed for it, without a personal ID: nobody asks the register meanwhile."""
+    began = await hub.database_time()
+    await hub.load("portal", "batch", clients=BATCH_CLIENTS, count=BATCH_DOSSIERS, with_identity=False)
+    await _read_all(hub)
+    rows = await hub.rows("dossier", "SELECT code FROM dossier WHERE recorded_at >= $1 AND status = 1", began)
+    before = hub.cpu_seconds("dossier")
+    found = await hub.load("desk", mode, clients=clients, codes=[row["code"] for row in rows], **order)
+    used = hub.cpu_seconds("dossier") - before
+    return {**found, "dossier_cpu_ms_each": round(1000 * used / max(1, found["done"]), 3)}
+
+
 async def gateway_overhead(hub: Hub) -> dict[str, Any]:
     """(d) The same read direct and through the gateway, alone and with 16 clients at once."""
     code = await hub.value("dossier", "SELECT code FROM dossier WHERE agency_code LIKE 'H08.%' LIMIT 1")

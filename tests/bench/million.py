@@ -184,9 +184,10 @@ async def fill(dossier_url: str, sync_url: str, count: int, keys: PersonKeys) ->
     await connection.execute("ANALYZE transition", timeout=600)
     await connection.close()
     connection = await asyncpg.connect(sync_url)
-    for first in range(0, count, 100_000):
-        some = codes[first : first + 100_000]
-        await connection.execute(_STANDING, [it[0] for it in some], [it[1] for it in some], timeout=600)
+    async with _bare(connection, "standing"):
+        for first in range(0, count, 100_000):
+            some = codes[first : first + 100_000]
+            await connection.execute(_STANDING, [it[0] for it in some], [it[1] for it in some], timeout=600)
     await connection.execute("VACUUM ANALYZE standing", timeout=600)
     await connection.close()
     return ordered[::1000]

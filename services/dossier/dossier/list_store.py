@@ -2,8 +2,8 @@
 
 ```
 asked for                        in the order of      index that gives that order
-overdue, late within             the due time         dossier_due (those still open)
-received from, to                the reception        dossier_received
+overdue, late within             the due time         dossier_due (of each status that is still open)
+received from, to                the reception        dossier_received (of each status)
 anything else                    the codes            primary key, dossier_status, _procedure, _channel, _person, …
 ```
 Codes begin with their agency's code, so an agency with all below it is one range of them: from `H08.15-` up to, not
@@ -12,11 +12,12 @@ the first rows of each are found by themselves (an arm), and the page is the fir
 besides; the ranges only spare it the walk over other agencies' dossiers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from dossier.record import Status
 from dossier.store import STATE
 from shared.db import Reading
 from shared.partner_key import PORTAL
@@ -24,17 +25,16 @@ from shared.partner_key import PORTAL
 Row = Mapping[str, Any]
 Order = Literal["code", "received_at", "due_at"]
 
-OPEN = "(1, 2, 4, 5, 6, 8)"
+OPEN = (1, 2, 4, 5, 6, 8)
 PUBLIC = f"""{STATE}, external_reference, abstract, return_method, recorded_at,
   CASE WHEN client_id = '{PORTAL}' THEN external_reference END AS portal_code"""
 WHOLE = f"{PUBLIC}, person_sealed, applicant, form, attachments"
-_CAN_BE_LATE = f"due_at IS NOT NULL AND status IN {OPEN}"
-_MOST_ARMS = 20
+_MOST_ARMS, _MOST_RANGES = 20, 4
 # The first condition is the index's (migration 0005): few dossiers are late at two different times.
 _VERDICTS_DIFFER = """clocks_differ
   AND coalesce(late_at < now(), false) <> coalesce(national_late_at < now(), false)"""
 # Planned for the values asked for: which index is the shorter way depends on them. A page is sorted and read by keys.
-_PLANNING = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_sort = on"
+PLANNING = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_sort = on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Arm:
-    """One range of codes (None: all) with one status, or several at once."""
+    """One range of codes with one status; None: all."""
 
     codes: tuple[str, str] | None
-    statuses: Sequence[int] | None
+    status: int | None
 
 
 async def page(
     rx: Reading, filters: Filters, agencies: Sequence[str], after: Place | None, limit: int, *, personal: bool
 ) -> list[Row]:
     """The rows after this place, in `filters.order`; with applicant, form and attachments if they are `personal`."""
-    await rx.raw.execute(_PLANNING)
+    await rx.raw.execute(PLANNING)
     found: list[Row] = []
     for arms in _arms(filters, _ranges(filters.agency, agencies), after):
         found += await _found(rx, filters, arms, after, limit - len(found), WHOLE if personal else PUBLIC)
@@ -94,7 +94,7 @@ async def page(
 
 async def count(rx: Reading, filters: Filters, agencies: Sequence[str], most: int) -> int:
     """How many there are, counted to `most`."""
-    await rx.raw.execute(_PLANNING)
+    await rx.raw.execute(PLANNING)
     found = 0
     for arms in _arms(filters, _ranges(filters.agency, agencies), None):
         firsts, _, values = _firsts(filters, arms, None, most - found)
@@ -125,16 +125,24 @@ def _is_within(agency: str, above: str) -> bool:
 
 def _arms(filters: Filters, ranges: list[tuple[str, str]] | None, after: Place | None) -> Iterator[list[_Arm]]:
     """Arms to ask for at once; in the order of the codes what the first have filled needs no more of the next."""
+    left: Sequence[tuple[str, str] | None] = [None] if ranges is None else ranges
     if filters.order != "code":
-        # Ranges are then no parts of the order: few are gone through by themselves, many are left to the security.
-        few = ranges if ranges is not None and len(ranges) <= _MOST_ARMS else [None]
-        yield [_Arm(it, filters.statuses) for it in few]
+        # Ranges are no parts of this order: a few are gone through by themselves, many are left to the security.
+        few = left if len(left) <= _MOST_RANGES or not left else [None]
+        if arms := [_Arm(codes, status) for codes in few for status in _statuses(filters)]:
+            yield arms
         return
-    each = [None] if filters.statuses is None else [[it] for it in filters.statuses]
-    left = [None] if ranges is None else [it for it in ranges if after is None or it[1] > after.code]
+    each = [None] if filters.statuses is None else filters.statuses
+    left = [it for it in left if it is None or after is None or it[1] > after.code]
     step = max(1, _MOST_ARMS // max(1, len(each)))
     for first in range(0, len(left), step):
-        yield [_Arm(codes, statuses) for codes in left[first : first + step] for statuses in each]
+        yield [_Arm(codes, status) for codes in left[first : first + step] for status in each]
+
+
+def _statuses(filters: Filters) -> Iterable[int]:
+    """Those that the index of this order has, as far as they are asked for."""
+    indexed = OPEN if filters.order == "due_at" else tuple(map(int, Status))
+    return indexed if filters.statuses is None else [it for it in indexed if it in filters.statuses]
 
 
 async def _found(
@@ -166,16 +174,12 @@ def _firsts(filters: Filters, arms: Sequence[_Arm], after: Place | None, limit: 
     return " UNION ALL ".join(firsts), order, values
 
 
-def _own(arm: _Arm, place: Any) -> list[str]:
+def _own(arm: _Arm, place: Callable[[Any], str]) -> list[str]:
     conditions = [] if arm.codes is None else [f"code >= {place(arm.codes[0])} AND code < {place(arm.codes[1])}"]
-    if arm.statuses is not None and len(arm.statuses) == 1:
-        conditions.append(f"status = {place(arm.statuses[0])}::smallint")
-    elif arm.statuses is not None:
-        conditions.append(f"status = ANY({place(list(arm.statuses))}::smallint[])")
-    return conditions
+    return conditions if arm.status is None else [*conditions, f"status = {arm.status}"]
 
 
-def _conditions(filters: Filters, after: Place | None, place: Any) -> list[str]:
+def _conditions(filters: Filters, after: Place | None, place: Callable[[Any], str]) -> list[str]:
     """All but the arms' own."""
     conditions: list[str] = []
     if after is not None:
@@ -198,12 +202,10 @@ def _conditions(filters: Filters, after: Place | None, place: Any) -> list[str]:
     if filters.received_to is not None:
         conditions.append(f"received_at < {place(filters.received_to)}")
     if filters.overdue is not None:
-        late = f"{_CAN_BE_LATE} AND due_at < now()"
-        conditions.append(late if filters.overdue else f"({late}) IS NOT TRUE")
+        # The arms are then those of the open statuses.
+        conditions.append("due_at < now()" if filters.overdue else f"(due_at < now() AND status IN {OPEN}) IS NOT TRUE")
     if filters.verdicts_differ:
         conditions.append(_VERDICTS_DIFFER)
     if filters.late_until is not None:
-        conditions.append(
-            f"{_CAN_BE_LATE} AND due_at >= now() AND due_at < {place(filters.late_until)} AND late_at IS NOT NULL"
-        )
+        conditions.append(f"due_at >= now() AND due_at < {place(filters.late_until)} AND late_at IS NOT NULL")
     return conditions or ["true"]

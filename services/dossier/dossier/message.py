@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from dossier.bodies import ActorBody, Code, DocumentBody, FeeBody, LongText, Moment
 from dossier.charge import ChargeState, Payment
@@ -12,6 +12,7 @@ from dossier.vocabulary import ISSUE_RESULT, UnmappedValue, Vocabulary, named_do
 from shared import clock, problems
 from shared.errors import InvalidRequest
 from shared.events import Event
+from shared.vietnamese import fold
 
 PROGRESSED = "vn.gov.ministry.dossier.progressed.v1"
 RESULT_ISSUED = "vn.gov.ministry.dossier.result-issued.v1"
@@ -73,8 +74,22 @@ class PaymentOutcome(Said):
     request_version: int | None = None
 
 
+_PLACEHOLDERS = frozenset({"dinhkem", "dinh kem", "file dinh kem", "tep dinh kem"})
+
+
+class _Document(DocumentBody):
+    """A result. Real senders fill in `Dinhkem` where it has no name (wire §1.7)."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if fold(name) in _PLACEHOLDERS:
+            raise ValueError("stands for a missing name")
+        return name
+
+
 class _Result(Said):
-    documents: list[DocumentBody] = Field(default_factory=list)
+    documents: list[_Document] = Field(default_factory=list)
 
 
 class _Progressed(Said):
@@ -88,7 +103,7 @@ class _Progressed(Said):
 
 
 class _ResultIssued(Said):
-    documents: Annotated[list[DocumentBody], Field(min_length=1)]
+    documents: Annotated[list[_Document], Field(min_length=1)]
     at: Moment | None = None
     actor: ActorBody | LongText | None = None
     reason: LongText | None = None

@@ -88,10 +88,16 @@ class Ministries:
         outcomes += [_unmatched(it) for it in asking if _code(it) not in dossiers]
         own = {it.number for it in asking}
         said = [row for row in await ministry_store.of_dossiers(tx, sorted(dossiers)) if row["id"] not in own]
+        concerned = [it for it in [*asking, *await self._heard(tx, said)] if _documents(it)[0] in dossiers]
+        filed = await store.filed_papers(tx, [_documents(it) for it in concerned])
         by_dossier: dict[str, list[_Heard]] = defaultdict(list)
-        for it in [*asking, *await self._heard(tx, said)]:
-            if it.asked is not None and it.asked.command is not None and it.asked.code in dossiers:
-                by_dossier[it.asked.code].append(it)
+        for it in concerned:
+            if it.row["state"] != "applied" and _brings_one_of(filed, it):
+                version = dossiers[_code(it)].version
+                why = "result_is_a_filed_paper"
+                outcomes.append(_outcome(it, "refused", why, code=_code(it), tried_version=version))
+            else:
+                by_dossier[_code(it)].append(it)
         changes: list[Change] = []
         for code in sorted(by_dossier):
             made = await self._settled(tx, dossiers[code], by_dossier[code])
@@ -153,6 +159,19 @@ def _said(it: _Heard) -> Said:
 def _code(it: _Heard) -> str:
     assert it.asked is not None
     return it.asked.code
+
+
+def _documents(it: _Heard) -> tuple[str, Sequence[Mapping[str, Any]]]:
+    """The dossier and the results that an event brings; nothing of one that asks for nothing."""
+    if it.asked is None or it.asked.command is None:
+        return "", ()
+    return it.asked.code, it.asked.command.documents
+
+
+def _brings_one_of(filed: set[tuple[str, str]], it: _Heard) -> bool:
+    """Whether it sends a paper that the applicant filed back as a result (wire §1.7)."""
+    code, documents = _documents(it)
+    return any((code, paper.get("sha256")) in filed for paper in documents)
 
 
 def _unheard(it: _Heard) -> Outcome:

@@ -76,6 +76,10 @@ _KEEP = """
 INSERT INTO idempotency (client_id, key, body_sha256, status, answer)
 SELECT $1, key, sha, 200, answer FROM unnest($2::text[], $3::text[], $4::text[]) AS n(key, sha, answer)
 """
+_FILED_PAPERS = """
+SELECT DISTINCT code, n.sha256 FROM dossier JOIN unnest($1::text[], $2::text[]) AS n(code, sha256) USING (code)
+WHERE attachments @> jsonb_build_array(jsonb_build_object('sha256', n.sha256))
+"""
 
 
 class Change(NamedTuple):
@@ -121,6 +125,15 @@ async def save(tx: Transaction, changes: Sequence[Change], recorded_at: datetime
             for change in changes
         ],
     )
+
+
+async def filed_papers(rx: Reading, results: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> set[tuple[str, str]]:
+    """Of these result documents, by dossier, those that the applicant filed: code and digest."""
+    digests = [(code, it["sha256"]) for code, documents in results for it in documents if it.get("sha256")]
+    if not digests:
+        return set()
+    rows = await rx.raw.fetch(_FILED_PAPERS, [code for code, _ in digests], [digest for _, digest in digests])
+    return {(row["code"], row["sha256"]) for row in rows}
 
 
 async def speaks_for(rx: Reading, agency_code: str) -> bool:

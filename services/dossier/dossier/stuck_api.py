@@ -25,7 +25,7 @@ _FIRST = (datetime.fromisoformat("1990-01-01T00:00:00+00:00"), "", "")
 async def list_stuck(
     *,
     request: Request,
-    _caller: Annotated[Caller, web.requires("dossier:read")],
+    caller: Annotated[Caller, web.requires("dossier:read")],
     rx: web.InReading,
     kind: Annotated[StuckKind | None, Query()] = None,
     agency: Annotated[AgencyCode | None, Query()] = None,
@@ -37,7 +37,10 @@ async def list_stuck(
     now = clock.now()
     catalogue: Catalogue = request.app.state.catalogue
     found = None if agency is None else catalogue.find_agency(agency)
-    within = (kind, agency and canonical(agency) if found is None else found.code, older_than_hours)
+    asked = agency and canonical(agency) if found is None else found.code
+    if asked is None and len(caller.agencies) == 1 and caller.agencies[0] != "*":
+        asked = caller.agencies[0]
+    within = (kind, asked, older_than_hours)
     rows = await stuck_store.page(rx, *within, _place(cursor), limit + 1)
     last = rows[limit - 1] if len(rows) > limit else None
     answer = {

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from dossier.list_store import PLANNING
 from dossier.stuck import AFTER, FILED_AGAIN_WITHIN, WITHDRAWN_WITHIN
 from shared.db import Reading, Transaction
 
@@ -47,20 +48,28 @@ ON CONFLICT (code, kind) DO UPDATE SET version = EXCLUDED.version, since = EXCLU
 WHERE (s.version, s.since) IS DISTINCT FROM (EXCLUDED.version, EXCLUDED.since)
 """
 _LOOKED = "UPDATE stuck_look SET looked_at = now(), took = clock_timestamp() - now()"
+_COUNT = """
+WITH gone AS (DELETE FROM stuck_count c WHERE NOT EXISTS (
+  SELECT FROM stuck s WHERE s.agency_code = c.agency_code AND s.kind = c.kind))
+INSERT INTO stuck_count (kind, agency_code, since)
+SELECT kind, agency_code, array_agg(since ORDER BY since) FROM stuck GROUP BY kind, agency_code
+ON CONFLICT (kind, agency_code) DO UPDATE SET since = EXCLUDED.since
+"""
+# An agency with all below it is one range: "." and "/" follow each other, and no code goes on with anything else.
 _WITHIN = """
-  AND ($1::text IS NULL OR s.kind = $1)
-  AND ($2::text IS NULL OR s.agency_code = $2 OR starts_with(s.agency_code, $2 || '.'))
-  AND s.since <= now() - make_interval(hours => $3)
+  AND ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR (agency_code >= $2 AND agency_code < $2 || '/'))
 """
 _COUNTS = f"""
-SELECT s.kind, s.agency_code, count(*) AS count, min(s.since) AS oldest_since FROM stuck s
-WHERE true {_WITHIN} GROUP BY s.kind, s.agency_code ORDER BY s.kind, s.agency_code
+SELECT kind, agency_code, width_bucket(now() - make_interval(hours => $3), since) AS count, since[1] AS oldest_since
+FROM stuck_count WHERE since[1] <= now() - make_interval(hours => $3) {_WITHIN} ORDER BY kind, agency_code
 """  # noqa: S608 - fixed texts
 # What has moved since the look is freed at once: any change makes another version.
 _PAGE = f"""
 SELECT s.code, s.kind, s.since, d.agency_code, d.procedure_code, d.status, d.due_at
-FROM stuck s JOIN dossier d ON d.code = s.code AND d.version = s.version
-WHERE (s.since, s.code, s.kind) > ($4, $5, $6) {_WITHIN} ORDER BY s.since, s.code, s.kind LIMIT $7
+FROM (SELECT * FROM stuck WHERE (since, code, kind) > ($4, $5, $6) {_WITHIN}
+      AND since <= now() - make_interval(hours => $3)) AS s
+JOIN dossier d ON d.code = s.code AND d.version = s.version
+ORDER BY s.since, s.code, s.kind LIMIT $7
 """  # noqa: S608 - fixed texts
 
 
@@ -70,6 +79,7 @@ async def look(tx: Transaction, every_seconds: float) -> bool:
         return False
     await tx.raw.execute(_WHOLE_TABLES)
     await tx.raw.execute(_LOOK, list(AFTER), list(AFTER.values()), WITHDRAWN_WITHIN, FILED_AGAIN_WITHIN)
+    await tx.raw.execute(_COUNT)
     await tx.raw.execute(_LOOKED)
     return True
 
@@ -91,5 +101,6 @@ async def page(
     after: tuple[datetime, str, str], limit: int,
 ) -> Sequence[Row]:  # fmt: skip
     """Stuck dossiers after this place, the oldest first; without those that have moved since the look."""
+    await rx.raw.execute(PLANNING)
     rows: Sequence[Row] = await rx.raw.fetch(_PAGE, kind, agency, older_than_hours, *after, limit)
     return rows

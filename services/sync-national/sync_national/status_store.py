@@ -105,8 +105,6 @@ async def listed(
     if state is not None:
         # A literal, so that the planner sees whether the partial index of unlevel dossiers serves.
         conditions += f" AND state = '{(State.PENDING if state is State.HELD else state).value}'"
-        if state in {State.HELD, State.PENDING}:
-            conditions += f" AND {'' if state is State.HELD else 'NOT '}{_IS_HELD}"
     page = f"SELECT * FROM standing s WHERE {conditions} %s ORDER BY dossier_code LIMIT :limit"  # noqa: S608 - our own
     if covers_all and agency is None and state in {None, State.SYNCED}:
         found = page % ""
@@ -115,8 +113,13 @@ async def listed(
         if agency is not None:
             agencies += " WHERE agency_code = :agency OR starts_with(agency_code, :agency || '.')"
             given["agency"] = agency
-        own = page % "AND agency_code = one.code"
-        found = f"SELECT s.* FROM ({agencies}) AS one (code), LATERAL ({own}) AS s"  # noqa: S608 - our own text
+        # Agencies are held, not dossiers: whose are not asked for is left out before any of them is read.
+        known = f"SELECT agency_code, CAST(:destination AS text) AS destination FROM ({agencies}) AS known"  # noqa: S608
+        if state in {State.HELD, State.PENDING}:
+            is_held = _IS_HELD.replace("s.", "one.")
+            known = f"SELECT * FROM ({known}) AS one WHERE {'' if state is State.HELD else 'NOT '}{is_held}"  # noqa: S608
+        own = page % "AND agency_code = one.agency_code"
+        found = f"SELECT s.* FROM ({known}) AS one, LATERAL ({own}) AS s"  # noqa: S608 - our own text
     sql = f"SELECT {_COLUMNS} FROM ({found}) AS s ORDER BY dossier_code LIMIT :limit"  # noqa: S608 - our own text
     return list(await rx.rows(sql, **given))
 

@@ -245,6 +245,31 @@ async def test_what_a_ministry_may_not_say_is_parked_as_its_fault(hub: Hub) -> N
     assert [(await record(hub, code))["version"] for code in codes] == [1] * 6
 
 
+async def test_the_bad_practices_of_real_senders_are_refused_in_words(hub: Hub) -> None:
+    """Wire §1.7, as far as a ministry's event can carry it."""
+    paper = {"component_code": "KQ.G01.000001", "name": "don.pdf", "sha256": "a" * 64, "digitised": True}
+    codes = [await hub.file(attachments=[paper]) for _ in range(5)]
+    for code in codes:
+        await hub.act(code, "receive")
+        await hub.act(code, "start")
+    await hub.act(codes[3], "request_supplement", reason="Thiếu bản sao")
+    filed = [{"name": "Giấy phép", "url": "https://ho-so.example/1.pdf", "sha256": "a" * 64}]
+    await say(
+        hub,
+        consumers.MINISTRY,
+        ministry(codes[0], "dossier.result-issued", documents=filed),
+        ministry(codes[1], "dossier.result-issued", documents=[{"name": "Đính Kèm"}]),
+        ministry(codes[2], action="finish", reason="Đủ", at="2026-11-20 08:15:00"),
+        ministry(codes[3], action="finish", reason="Đủ"),
+        ministry(codes[4], action="finish", reason="Đủ", at="2020-01-01T08:15:00+07:00"),
+    )
+    assert sorted(reason.partition(":")[0] for reason, _, _ in await parked(hub)) == [
+        "invalid_request", "invalid_request", "result_is_a_filed_paper",
+        "transition_not_allowed", "transition_not_allowed",
+    ]  # fmt: skip
+    assert "processed" not in [(await record(hub, code))["status"] for code in codes]
+
+
 async def test_what_is_past_already_is_passed_over(hub: Hub) -> None:
     code = await hub.file()
     await hub.act(code, "receive")

@@ -5,7 +5,7 @@ from alembic import op
 from shared import schema
 
 revision = "0020_ministry"
-down_revision = "0016_person_keys"
+down_revision = "0017_stuck_counts"
 branch_labels = None
 depends_on = None
 
