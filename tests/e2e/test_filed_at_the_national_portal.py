@@ -43,7 +43,9 @@ def test_from_the_portal_and_back(stack: Stack) -> None:
     synced(stack, code)
     held = at_the_portal(stack, theirs)
     assert (held["inserted"], held["record"]["TrangThaiHoSo"], held["record"]["NoiNopHoSo"]) == (1, "9", "1")
-    assert [row["row"]["TrangThai"] for row in held["progress"]][-3:] == ["2", "4", "9"]
+    rows = [row["row"]["TrangThai"] for row in held["progress"]]
+    # Received again within the second of its first reception: the portal knows equal rows as one.
+    assert (rows[-2:], {"2", "5"} <= set(rows)) == (["4", "9"], True)
     portal_codes = {item["code"] for item in stack.control("/_sandbox/portal/dossiers?limit=500")["items"]}
     assert code not in portal_codes, "the nation has one dossier, not two"
     assert codes(at_portal(stack, "withdraw", code=theirs)) == [(200, -1)], "too late"

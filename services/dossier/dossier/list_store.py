@@ -98,8 +98,8 @@ async def count(rx: Reading, filters: Filters, agencies: Sequence[str], most: in
     found = 0
     for arms in _arms(filters, _ranges(filters.agency, agencies), None):
         firsts, _, values = _firsts(filters, arms, None, most - found)
-        some = f"SELECT FROM ({firsts}) AS arms LIMIT $1"
-        found += await rx.raw.fetchval(f"SELECT count(*) FROM ({some}) AS some", *values)  # noqa: S608 - as above
+        first = f"SELECT FROM ({firsts}) AS arms LIMIT $1"
+        found += await rx.raw.fetchval(f"SELECT count(*) FROM ({first}) AS counted", *values)  # noqa: S608 - see `_firsts`
         if found >= most:
             break
     return found

@@ -85,6 +85,14 @@ async def test_all_pages_together_are_what_the_filters_say(hub: Hub) -> None:
                 own = [it for it in every if _covers(agencies, it["agency_code"])]
                 wanted = sorted(it["code"] for it in own if is_wanted(it, query, soon))
                 assert sorted(it["code"] for it in await listed(hub, query, agencies, 7)) == wanted, (query, agencies)
+                assert await counted(hub, query, agencies) == len(wanted), (query, agencies)
+
+
+async def counted(hub: Hub, query: dict[str, str], agencies: tuple[str, ...]) -> int:
+    """What the list says of itself."""
+    answer = await hub.get(f"/v1/dossiers?{urlencode({**query, 'counted': 'true', 'limit': '1'})}", agencies=agencies)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["count"])
 
 
 def _covers(agencies: tuple[str, ...], code: str) -> bool:
