@@ -63,7 +63,7 @@ async def test_a_second_supplement_is_lawful_here_and_late_for_the_nation(hub: H
     assert sum(it["hours"] for it in line["parts"] if it["counts_here"]) == read["clock"]["used_hours"]
     assert line["national_due_hours"] < line["hours"] < line["due_hours"]
     assert read["next_actions"] == [
-        {"action": "return_result", "roles": ["desk"], "blocked_by": None},
+        {"action": "return_result", "roles": ["desk", "post"], "blocked_by": None},
         {"action": "attach_result", "roles": ["desk", "ministry"], "blocked_by": None},
     ]
     counted = (await hub.get("/v1/dossiers?verdict=differs&counted=true&limit=1")).json()
