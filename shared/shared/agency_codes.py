@@ -5,6 +5,7 @@ before (QCVN 102:2016/BTTTT) stood the other way round, padded with zeros: `000.
 """
 
 import re
+from collections.abc import Sequence
 
 OLD_FORM = r"^[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2}$"
 _OLD = re.compile(OLD_FORM)
@@ -35,3 +36,26 @@ def old_form(code: str) -> str | None:
     padded = groups + ["0" * width for width in _WIDTHS[len(groups) :]]
     turned = ".".join([*padded[::-1], top])
     return turned if _OLD.fullmatch(turned) and canonical(turned) == code else None
+
+
+def dossier_ranges(asked: str | None, own: Sequence[str]) -> list[tuple[str, str]] | None:
+    """Where the codes of an agency's dossiers lie, as far as the caller has it, in order; None: all codes.
+
+    A dossier's code begins with its agency's, so an agency with all below it is one range: from `H08.15-` up to, not
+    including, `H08.15/` ("-" "." "/" follow each other).
+    """
+    if "*" in own:
+        wanted = [] if asked is None else [asked]
+        if not wanted:
+            return None
+    elif asked is None or any(is_within(asked, it) for it in own):
+        wanted = list(own) if asked is None else [asked]
+    else:
+        wanted = [it for it in own if is_within(it, asked)]
+    widest = {it for it in wanted if not any(it != other and is_within(it, other) for other in wanted)}
+    return sorted((f"{it}-", f"{it}/") for it in widest)
+
+
+def is_within(agency: str, above: str) -> bool:
+    """Whether an agency is this one or below it."""
+    return agency == above or agency.startswith(above + ".")

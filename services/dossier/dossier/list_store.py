@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from dossier.record import Status
 from dossier.store import STATE
+from shared.agency_codes import dossier_ranges
 from shared.db import Reading
 from shared.partner_key import PORTAL
 
@@ -85,7 +86,7 @@ async def page(
     """The rows after this place, in `filters.order`; with applicant, form and attachments if they are `personal`."""
     await rx.raw.execute(PLANNING)
     found: list[Row] = []
-    for arms in _arms(filters, _ranges(filters.agency, agencies), after):
+    for arms in _arms(filters, dossier_ranges(filters.agency, agencies), after):
         found += await _found(rx, filters, arms, after, limit - len(found), WHOLE if personal else PUBLIC)
         if len(found) == limit:
             break
@@ -96,31 +97,13 @@ async def count(rx: Reading, filters: Filters, agencies: Sequence[str], most: in
     """How many there are, counted to `most`."""
     await rx.raw.execute(PLANNING)
     found = 0
-    for arms in _arms(filters, _ranges(filters.agency, agencies), None):
+    for arms in _arms(filters, dossier_ranges(filters.agency, agencies), None):
         firsts, _, values = _firsts(filters, arms, None, most - found)
         first = f"SELECT FROM ({firsts}) AS arms LIMIT $1"
         found += await rx.raw.fetchval(f"SELECT count(*) FROM ({first}) AS counted", *values)  # noqa: S608 - see `_firsts`
         if found >= most:
             break
     return found
-
-
-def _ranges(agency: str | None, own: Sequence[str]) -> list[tuple[str, str]] | None:
-    """The codes of the agency asked for, as far as the caller has it, in order; None: all codes."""
-    if "*" in own:
-        asked = [] if agency is None else [agency]
-        if not asked:
-            return None
-    elif agency is None or any(_is_within(agency, it) for it in own):
-        asked = list(own) if agency is None else [agency]
-    else:
-        asked = [it for it in own if _is_within(it, agency)]
-    widest = {it for it in asked if not any(it != other and _is_within(it, other) for other in asked)}
-    return sorted((f"{it}-", f"{it}/") for it in widest)
-
-
-def _is_within(agency: str, above: str) -> bool:
-    return agency == above or agency.startswith(above + ".")
 
 
 def _arms(filters: Filters, ranges: list[tuple[str, str]] | None, after: Place | None) -> Iterator[list[_Arm]]:

@@ -156,9 +156,8 @@ async def list_dossiers(
     """In the order of their codes; `agency` covers its sub-agencies."""
     place = web.decode_cursor(cursor, 1)
     after = str(place[0]) if place else None
-    covers_all = "*" in caller.agencies
     rows = await operating.listed(
-        rx, _DESTINATION, state=state, agency=agency, after=after, limit=limit, covers_all=covers_all
+        rx, _DESTINATION, state=state, agency=agency, after=after, limit=limit, agencies=caller.agencies
     )
     page = rows[:limit]
     more = web.encode_cursor(page[-1]["code"]) if len(rows) > limit else None

@@ -1,6 +1,6 @@
 """What operators see and do: counts, lists, one dossier with its attempts, another try."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared import clock, outbox
@@ -66,10 +66,10 @@ async def listed(
     agency: str | None,
     after: str | None,
     limit: int,
-    covers_all: bool,
+    agencies: Sequence[str],
 ) -> list[Mapping[str, Any]]:
     """Dossiers in the order of their codes, one more than `limit` when there are more."""
-    return await status_store.listed(rx, destination, state, agency, after, limit + 1, covers_all=covers_all)
+    return await status_store.listed(rx, destination, state, agency, after, limit + 1, agencies=agencies)
 
 
 async def one(rx: Reading, destination: str, code: str) -> dict[str, Any]:

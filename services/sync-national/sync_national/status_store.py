@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shared.agency_codes import dossier_ranges
 from shared.db import Reading, Transaction
 from sync_national.change import State
 
@@ -47,6 +48,12 @@ SELECT DISTINCT agency_code FROM (
   SELECT agency_code FROM tally WHERE destination = :destination
   UNION ALL SELECT agency_code FROM tally_note WHERE destination = :destination) AS known
 """
+_HELD_AGENCIES = f"""
+SELECT agency_code FROM (SELECT agency_code, CAST(:destination AS text) AS destination FROM ({_AGENCIES}) AS known) AS s
+WHERE {_IS_HELD}
+"""  # noqa: S608 - our own text
+_MOST_RANGES = 20
+"""More agencies of one caller are left to the row-level security."""
 _TRY_AGAIN = """
 UPDATE standing SET state = 'pending', due_at = clock_timestamp(), tries = 0, refusals = 0,
   reason = NULL, owner = NULL, changed_at = clock_timestamp()
@@ -93,34 +100,36 @@ async def listed(
     after: str | None,
     limit: int,
     *,
-    covers_all: bool,
+    agencies: Sequence[str],
 ) -> list[Mapping[str, Any]]:
-    """A page in the order of the codes. `covers_all`: the caller may see every agency.
+    """A page in the order of the codes, of the agency asked for as far as the caller's `agencies` go.
 
-    Walking all codes and dropping what is not asked for takes seconds where it is rare: then each agency's own first
-    rows come from its index, and the page is the first of them.
+    Each range of codes comes from the primary key, or from the index of a state's dossiers (a state is a literal, so
+    that the planner sees whether the partial index serves); the page is the first of them.
     """
     given: dict[str, Any] = {"destination": destination, "limit": limit, "after": after or ""}
-    conditions = "destination = :destination AND dossier_code > :after"
+    conditions = ["destination = :destination", "dossier_code > :after"]
     if state is not None:
-        # A literal, so that the planner sees whether the partial index of unlevel dossiers serves.
-        conditions += f" AND state = '{(State.PENDING if state is State.HELD else state).value}'"
-    page = f"SELECT * FROM standing s WHERE {conditions} %s ORDER BY dossier_code LIMIT :limit"  # noqa: S608 - our own
-    if covers_all and agency is None and state in {None, State.SYNCED}:
-        found = page % ""
-    else:
-        agencies = _AGENCIES
-        if agency is not None:
-            agencies += " WHERE agency_code = :agency OR starts_with(agency_code, :agency || '.')"
-            given["agency"] = agency
-        # Agencies are held, not dossiers: whose are not asked for is left out before any of them is read.
-        known = f"SELECT agency_code, CAST(:destination AS text) AS destination FROM ({agencies}) AS known"  # noqa: S608
-        if state in {State.HELD, State.PENDING}:
-            is_held = _IS_HELD.replace("s.", "one.")
-            known = f"SELECT * FROM ({known}) AS one WHERE {'' if state is State.HELD else 'NOT '}{is_held}"  # noqa: S608
-        own = page % "AND agency_code = one.agency_code"
-        found = f"SELECT s.* FROM ({known}) AS one, LATERAL ({own}) AS s"  # noqa: S608 - our own text
-    sql = f"SELECT {_COLUMNS} FROM ({found}) AS s ORDER BY dossier_code LIMIT :limit"  # noqa: S608 - our own text
+        conditions.append(f"state = '{(State.PENDING if state is State.HELD else state).value}'")
+    ranges = dossier_ranges(agency, agencies)
+    if state in {State.HELD, State.PENDING}:
+        known = [row["agency_code"] for row in await rx.rows(_AGENCIES, destination=destination)]
+        held = {row["agency_code"] for row in await rx.rows(_HELD_AGENCIES, destination=destination)}
+        if held and held >= set(known):
+            conditions.append("true" if state is State.HELD else "false")
+        elif held or state is State.HELD:
+            conditions.append(f"{'' if state is State.HELD else 'NOT '}agency_code = ANY(CAST(:held AS text[]))")
+            given["held"] = sorted(held)
+    arms = []
+    for place, codes in enumerate([None] if ranges is None or len(ranges) > _MOST_RANGES else ranges):
+        narrowed = list(conditions)
+        if codes is not None:
+            narrowed.append(f"dossier_code >= :low{place} AND dossier_code < :high{place}")
+            given |= {f"low{place}": codes[0], f"high{place}": codes[1]}
+        arms.append(f"(SELECT * FROM standing WHERE {' AND '.join(narrowed)} ORDER BY dossier_code LIMIT :limit)")  # noqa: S608 - our own text
+    if not arms:
+        return []
+    sql = f"SELECT {_COLUMNS} FROM ({' UNION ALL '.join(arms)}) AS s ORDER BY dossier_code LIMIT :limit"  # noqa: S608
     return list(await rx.rows(sql, **given))
 
 
