@@ -6,7 +6,7 @@ Pure. Neither holds personal data; what does is added by the routes, for a state
 from datetime import datetime
 from typing import Any
 
-from dossier import charge
+from dossier import charge, verdict
 from dossier.record import STATUS_NAMES, Dossier, Status, Step
 
 
@@ -100,6 +100,7 @@ def event_data(
         "returned_at": after.returned_at,
         "identity_outcome": after.identity_outcome,
         "ended_at": ended_at(after),
+        "national_late_at": verdict.national_late_at(after),
         "payments": {
             "due_vnd": charge.due_vnd(after.charges),
             "paid_vnd": charge.paid_vnd(after.charges),
