@@ -1,4 +1,4 @@
-"""Their monitor's verdict is held against ours: since when a dossier is late by the national rule; `infinity`: never."""
+"""Their monitor's verdict is held against ours: since when one is late by the national rule, `infinity` for never."""
 
 from alembic import op
 
