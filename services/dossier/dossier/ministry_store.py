@@ -44,6 +44,7 @@ SELECT {_WORKED} FROM unnest($1::text[]) AS c(code), LATERAL (
   SELECT {_WORKED} FROM ministry_event e WHERE e.dossier_code = c.code AND e.value IS NOT NULL
     AND e.state NOT IN ('unmatched', 'unmapped') ORDER BY e.id DESC LIMIT {_MOST_OF_A_DOSSIER}) AS it
 """  # noqa: S608 - fixed texts
+# What another copy has noted since it was read stays; but what is applied was found with the dossier locked.
 _NOTE = """
 UPDATE ministry_event e SET dossier_code = n.code, state = n.state, reason = n.reason, action = n.action,
   happened_at = n.happened_at, version = n.version, vocabulary_version = n.vocabulary_version,
@@ -52,9 +53,9 @@ UPDATE ministry_event e SET dossier_code = n.code, state = n.state, reason = n.r
     CASE WHEN e.state = n.state AND e.version IS NOT DISTINCT FROM n.version THEN e.settled_at END,
     clock_timestamp()) END
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::int[], $8::int[],
-            $9::int[])
-  AS n(id, code, state, reason, action, happened_at, version, vocabulary_version, tried_version)
-WHERE e.id = n.id
+            $9::int[], $10::text[])
+  AS n(id, code, state, reason, action, happened_at, version, vocabulary_version, tried_version, was)
+WHERE e.id = n.id AND (e.state = n.was OR n.state = 'applied')
 """
 # What may pass now: its dossier is there, has moved since, or a newer version of its vocabulary is.
 _RIPE = f"""
@@ -109,6 +110,8 @@ class Outcome:
 
     number: int
     state: State
+    was: State
+    """As it was read: what is something else by now is not overwritten."""
     code: str | None = None
     reason: str | None = None
     action: str | None = None
@@ -153,7 +156,8 @@ async def ripe(rx: Reading, limit: int) -> list[Row]:
 
 
 async def note(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
-    """Write down what became of them."""
+    """Write down what became of them; those that stand otherwise than they were read are left as they are."""
+    outcomes = sorted(outcomes, key=lambda it: it.number)  # one lock order for all copies
     if outcomes:
         await tx.raw.execute(
             _NOTE,
@@ -166,6 +170,7 @@ async def note(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
             [it.version for it in outcomes],
             [it.vocabulary_version for it in outcomes],
             [it.tried_version for it in outcomes],
+            [it.was for it in outcomes],
         )
 
 

@@ -118,12 +118,18 @@ class Ministries:
         taken = [said[it.number] for it in allowed if it.row["state"] == "applied"]
         fresh = [said[it.number] for it in allowed if it.row["state"] != "applied"]
         terms, now = self._procedures.terms(dossier), clock.now()
-        if settlement.is_ahead(dossier, fresh, taken):
+        was_tried = any(it.row["state"] in ("waiting", "refused") for it in allowed)
+        if not was_tried and settlement.is_ahead(dossier, fresh, taken):
             return settlement.settled(dossier, None, fresh, terms, now)
         entries = correcting.entries(await reading_store.history(tx, [dossier.code]))
-        counted = {entry.ministry_event for entry in entries}
+        counted = {it.ministry_event: it.version for it in entries if it.ministry_event is not None}
         # What was taken and does not count any more was put right by people: it stays out.
-        return settlement.settled(dossier, entries, [*fresh, *(it for it in taken if it.number in counted)], terms, now)
+        said_all = [*fresh, *(it for it in taken if it.number in counted)]
+        made = settlement.settled(dossier, entries, said_all, terms, now)
+        for number in counted.keys() & {it.number for it in fresh}:  # the history knows better than its note
+            made.refused.pop(number, None)
+            made.taken.setdefault(number, counted[number])
+        return made
 
     async def _heard(self, tx: Transaction, rows: Sequence[Row]) -> list[_Heard]:
         known: dict[str, list[Vocabulary]] = defaultdict(list)
@@ -189,7 +195,7 @@ def _unmatched(it: _Heard) -> Outcome:
 def _outcome(it: _Heard, state: State, reason: str | None, **members: Any) -> Outcome:
     command = None if it.asked is None else it.asked.command
     return Outcome(
-        it.number, state, reason=reason, action=None if command is None else command.action,
+        it.number, state, it.row["state"], reason=reason, action=None if command is None else command.action,
         happened_at=(command.at if command else None) or it.event.time,
         vocabulary_version=it.by_version if state in ("applied", "past") else it.newest_version,
         **members,
