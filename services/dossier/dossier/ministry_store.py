@@ -29,10 +29,12 @@ State = Literal["applied", "past", "waiting", "unmatched", "unmapped", "refused"
 OPEN: tuple[State, ...] = ("waiting", "unmatched", "unmapped", "refused")
 assert set(OPEN) < set(get_args(State))
 KEEP_DAYS = 35
+HUB_FAULT = "hub_fault"
+"""How the reason begins where the hub itself fails at an event."""
 _MOST_OF_A_DOSSIER = 300
 SHOWN = """id, client_id, source, event_id, type, dossier_code, state, reason, action, happened_at, version,
   vocabulary_version, published_at, taken_at, settled_at"""
-_WORKED = "id, client_id, source, type, dossier_code, state, vocabulary_version, value, headers"
+_WORKED = "id, client_id, source, type, dossier_code, state, reason, vocabulary_version, value, headers"
 _KEEP = f"""
 INSERT INTO ministry_event (client_id, source, event_id, type, value, headers, published_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[])
@@ -56,6 +58,13 @@ FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::ti
             $9::int[], $10::text[])
   AS n(id, code, state, reason, action, happened_at, version, vocabulary_version, tried_version, was)
 WHERE e.id = n.id AND (e.state = n.was OR n.state = 'applied')
+"""
+# Not ripe again before its dossier or its vocabulary is another: what fails once fails the next second too.
+_FAULTED = """
+UPDATE ministry_event e SET state = 'refused', reason = $3, version = NULL,
+  tried_version = (SELECT d.version FROM dossier d WHERE d.code = e.dossier_code),
+  vocabulary_version = (SELECT max(v.version) FROM vocabulary v WHERE v.source = e.source)
+WHERE e.id = $1 AND e.state = $2
 """
 # What may pass now: its dossier is there, has moved since, or a newer version of its vocabulary is.
 _RIPE = f"""
@@ -172,6 +181,11 @@ async def note(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
             [it.tried_version for it in outcomes],
             [it.was for it in outcomes],
         )
+
+
+async def note_fault(tx: Transaction, row: Row, reason: str) -> None:
+    """This event cannot be settled, by a fault of ours: it stands refused until something about it changes."""
+    await tx.raw.execute(_FAULTED, row["id"], row["state"], reason)
 
 
 async def forget(tx: Transaction) -> int:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from dossier import consumers, handling, ministry_store, vocabulary
+from dossier import consumers, handling, ministry_store, settlement, vocabulary
 from dossier.record import Dossier
 from dossier.settling import Ministries
 from shared import clock
 from shared.db import Transaction
-from shared.events import Event, new_event
+from shared.events import Event, EventTooLarge, new_event
 from tests.service.dossier.conftest import Hub
 from tests.service.dossier.test_facts import DOCUMENTS, ministry, record, say, verified
 from tests.support.neighbours import eventually
@@ -321,3 +321,43 @@ async def test_what_the_history_has_is_noted_as_applied_and_not_taken_again(hub:
     await until_ledger(hub, "applied")
     assert [row["version"] for row in await hub.rows("SELECT version FROM ministry_event")] == [2]
     assert (await record(hub, code))["version"] == 2
+
+
+async def test_an_event_at_which_the_hub_fails_holds_no_other_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = await hub.file(), await hub.file()
+    for code in (bad, good):
+        await say(hub, consumers.MINISTRY, ministry(code, action="start"))
+        real = settlement.settled
+
+    def failing(known: Dossier, *others: Any) -> Any:
+        if known.code == bad:
+            raise EventTooLarge
+        return real(known, *others)
+
+    monkeypatch.setattr(settlement, "settled", failing)
+    for code in (bad, good):
+        await hub.act(code, "receive")
+    await step(hub)
+    await until_ledger(hub, "refused", "applied")
+    assert (await ledger(hub))[0][1] == "hub_fault: EventTooLarge"
+    seen = (await hub.get("/v1/events/unsettled", **OPERATOR)).json()["items"]
+    assert [(it["dossier_code"], it["owner"]) for it in seen] == [(bad, "hub")]
+    # A fact comes all the same, and what follows is settled without it.
+    await say(hub, consumers.IDENTITY, verified(bad))
+    assert await hub.rows("SELECT 1 FROM parked") == []
+    assert (await record(hub, bad))["identity"]["outcome"] == "match"
+    monkeypatch.undo()
+    await hub.act(bad, "extend", reason="Thêm", new_due_at=(datetime.now(UTC) + timedelta(days=90)).isoformat())
+    await step(hub)
+    await until_ledger(hub, "applied", "applied")
+
+
+async def test_a_list_of_an_event_is_as_long_as_one_of_a_request(hub: Hub) -> None:
+    line = {"code": "A", "name": "Lệ phí", "kind": "fee", "amount_vnd": 1}
+    code = await hub.file()
+    await say(hub, consumers.MINISTRY, ministry(code, "tax.notice-issued", lines=[line] * 101),
+              ministry(await hub.file(), action="request_payment", fees=[line] * 101),
+              ministry(await hub.file(), "dossier.result-issued", documents=[{"name": "Kết quả"}] * 201))  # fmt: skip
+    assert {(state, reason and reason.split(":")[0]) for state, reason in await ledger(hub)} == {
+        ("unmapped", "invalid_request")
+    }
