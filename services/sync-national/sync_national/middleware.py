@@ -6,6 +6,7 @@ certainly was not executed. Without a read service nothing can be asked: the dos
 new, and "đã tồn tại" puts that right.
 """
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -31,6 +32,8 @@ from sync_national.portal_profile import Doing
 
 _NO_READING = "Trục của tỉnh không có dịch vụ tra cứu"
 _TOO_LATE = "Hết thời gian trước khi gửi"
+_FAILED = re.compile(r"(không|chưa|chẳng|thất bại)[^.;,]{0,20}thành công")
+_OF_SO_MANY = re.compile(r"thành công[^\d.;,]{0,20}(\d+)\s*/\s*(\d+)(?![\d/])")
 
 
 class Middleware(Portal):
@@ -116,12 +119,23 @@ class Middleware(Portal):
 
     def _judged(self, doing: Doing, reply: Reply, names: Names) -> Answer:
         answer = judge(reply, names, self.profile.exists_codes)
-        if answer.kind == "accepted" and not self._says_success(reply.words):
+        if answer.kind != "accepted":
+            return answer
+        if not self._says_success(reply.words):
             return Answer("refused", reply.words or f"error_code {reply.code}, {doing}")
+        if _was_in_part(reply.words):
+            return Answer("trouble", reply.words, trouble=Trouble("unclear", reply.words))
         return answer
 
     def _says_success(self, words: str) -> bool:
-        return self.profile.success_words in vietnamese.normal(words).lower()
+        said = vietnamese.normal(words).lower()
+        return self.profile.success_words in said and not _FAILED.search(said)
+
+
+def _was_in_part(words: str) -> bool:
+    """“Thành công 3/10”: which three, nobody knows."""
+    counted = _OF_SO_MANY.search(vietnamese.normal(words).lower())
+    return counted is not None and int(counted[1]) != int(counted[2])
 
 
 def _unsent(trouble: Trouble) -> Answer:
