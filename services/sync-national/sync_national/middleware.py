@@ -43,11 +43,15 @@ class Middleware(Portal):
         """Nothing can be asked: absent, until the push says otherwise."""
         return Found(None), Exchange("TraCuuHoSo", None, clock.now(), 0, 0, None, None, _NO_READING)
 
-    def _check(self, answer: http.Answer) -> None:
-        """Either an object or, where the profile answers so, text; never a page."""
-        if self.profile.progress_answer == "text" and not answer.content.lstrip().startswith((b"{", b"<")):
+    def _check(self, path: str, answer: http.Answer) -> None:
+        """An object; for progress, where the profile answers so, text; never a page."""
+        is_text = self.profile.progress_answer == "text" and path == self._place("progress")
+        if is_text and not answer.content.lstrip().startswith((b"{", b"<")):
             return
-        super()._check(answer)
+        super()._check(path, answer)
+
+    def _place(self, doing: Doing) -> str:
+        return self.profile.place(doing, agency=self._account.agency_code, updating=doing == "update")
 
     async def _push(
         self, service: str, data: Sequence[Any], codes: Names, *, updating: bool
@@ -94,13 +98,12 @@ class Middleware(Portal):
         self, doing: Doing, service: str, part: list[Any], names: Names, ends: float
     ) -> tuple[Answer, Exchange]:
         at, started = clock.now(), time.monotonic()
-        place = self.profile.place(doing, agency=self._account.agency_code, updating=doing == "update")
         updating = doing != "insert"
         try:
             if started >= ends:
                 trouble = Trouble("unreachable", _TOO_LATE)
                 return _unsent(trouble), Exchange(service, updating, at, 0, len(part), None, None, _TOO_LATE)
-            reply = self._reply(doing, await self._post(place, part, ends))
+            reply = self._reply(doing, await self._post(self._place(doing), part, ends))
         except Upstream as fault:
             trouble = trouble_of(fault)
             self._turn_away(trouble)
@@ -115,6 +118,8 @@ class Middleware(Portal):
             text = answer.content.decode().strip().strip('"')
         except UnicodeDecodeError as fault:
             raise UpstreamInvalid(internal="the answer is no text", outcome_unknown=True) from fault
+        if not text:
+            raise UpstreamInvalid(internal="the answer is empty", outcome_unknown=True)
         return Reply(answer.status, 0 if self._says_success(text) else None, text[:500], [])
 
     def _judged(self, doing: Doing, reply: Reply, names: Names) -> Answer:
