@@ -263,7 +263,7 @@ class Courier:
         """Drop evidence past its time, and the counts of calls of minutes long gone."""
         async with self._database.transaction() as tx:
             await store.forget_calls(tx)
-            await evidence.forget(tx, keep_days)
+        await evidence.forget(self._database, keep_days)
         return 0
 
 
