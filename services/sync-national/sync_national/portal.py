@@ -127,6 +127,11 @@ class Portal:
         }
 
     @property
+    def can_be_asked(self) -> bool:
+        """Whether it tells what it holds of a dossier; else only its files do."""
+        return "look_up" in self.profile.places
+
+    @property
     def breaker(self) -> BreakerState:
         """State of the breaker."""
         return self._peer.breaker.state
