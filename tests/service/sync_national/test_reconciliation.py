@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import time_machine
 
-from tests.service.sync_national.conftest import READ, Hub
+from tests.service.sync_national.conftest import OPERATE, READ, Hub
 from tests.service.sync_national.province import a_dossier
 from tests.service.sync_national.waiting import until, until_level, until_state
 
@@ -334,3 +334,17 @@ async def test_the_night_writes_down_one_reconciliation_a_day(hub: Hub) -> None:
         (None, "sync-national"),
         ("2026-02-28", "sync-national"),
     ]
+
+
+async def test_what_a_middleware_holds_is_compared_by_its_files_only(hub: Hub) -> None:
+    app = hub.app(portal_profile="thanh-hoa@1")
+    client = await hub.in_process(app)
+    client.headers.update(hub.tokens.headers(**OPERATE))
+    refused = await client.post(PATH, json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "no_read_service")
+    reconciler = app.state.reconciler
+    with time_machine.travel(datetime.fromisoformat("2026-03-02T18:31Z"), tick=False):
+        assert await reconciler.schedule("01:30") == 0
+    assert await reconciler.verify() == 0
+    assert (await client.get(PATH)).json()["items"] == []
+    assert (await compared_with(client, an_export([])))["state"] == "done"
