@@ -101,14 +101,18 @@ def event_data(
         "identity_outcome": after.identity_outcome,
         "ended_at": ended_at(after),
         "national_late_at": verdict.national_late_at(after),
-        "payments": {
-            "due_vnd": charge.due_vnd(after.charges),
-            "paid_vnd": charge.paid_vnd(after.charges),
-            "online": charge.is_online(after.charges),
-        },
+        "payments": _payments(after),
         "digitised": after.has_digitised,
         "electronic_result": after.has_electronic_result,
         "change": change,
+    }
+
+
+def _payments(after: Dossier) -> dict[str, Any]:
+    return {
+        "due_vnd": charge.due_vnd(after.charges),
+        "paid_vnd": charge.paid_vnd(after.charges),
+        "online": charge.is_online(after.charges),
     }
 
 
