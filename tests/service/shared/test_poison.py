@@ -3,6 +3,7 @@
 More than twenty bugs in five minutes stop the reader: `test_messaging.py`.
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import MessageSizeTooLargeError
 
 from deploy.local.databases import Urls
 from shared import events, inbox
@@ -114,9 +116,20 @@ async def produce(kafka: Kafka, records: Sequence[Record]) -> None:
     try:
         for value, key, headers, at in records:
             where = {"key": key, "partition": 0, "timestamp_ms": at, "headers": headers}
-            await producer.send_and_wait(kafka.topic(TOPIC), value, **where)
+            async with asyncio.timeout(30):
+                while not await _is_taken(producer.send_and_wait(kafka.topic(TOPIC), value, **where)):
+                    await asyncio.sleep(0.1)
     finally:
         await producer.stop()
+
+
+async def _is_taken(sending: Awaitable[object]) -> bool:
+    """Not yet, while the broker has not heard of the size that the topic allows now."""
+    try:
+        await sending
+    except MessageSizeTooLargeError:
+        return False
+    return True
 
 
 async def parked(database: Database) -> Sequence[Any]:
