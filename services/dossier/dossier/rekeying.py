@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dossier import person_store
-from dossier.person import BEFORE, PersonKeyMissing, PersonKeys, Sealed
+from dossier.person import BEFORE, PersonKey, PersonKeyMissing, PersonKeys, Sealed
 from shared.db import Database, Reading
 
 _ROWS_A_STEP = 100
@@ -79,15 +79,15 @@ class Rekeying:
             return 0
         async with self._database.transaction() as tx:
             rows = await person_store.others(tx, newest.id, self._after, _ROWS_A_STEP)
-            await person_store.rekey(tx, [(row["code"], _sealed(keys, row)) for row in rows])
+            await person_store.rekey(tx, [(row["code"], _sealed(keys, newest, row)) for row in rows])
         # Not from the beginning each time: what lay there is no more, but the index still shows it for a while.
         self._after = rows[-1]["person_hash"] if rows else b""
         return len(rows)
 
 
-def _sealed(keys: PersonKeys, row: Mapping[str, Any]) -> Sealed:
+def _sealed(keys: PersonKeys, newest: PersonKey, row: Mapping[str, Any]) -> Sealed:
     number: str = keys.shown(row)["applicant"]["personal_id"]
-    return keys.newest.sealed(number, row["code"])
+    return newest.sealed(number, row["code"])
 
 
 async def uses(rx: Reading, keys: PersonKeys) -> list[KeyUse]:
