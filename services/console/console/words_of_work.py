@@ -40,6 +40,7 @@ REFUSALS = {
     "maintenance_over": "Lịch bảo trì này đã xong hoặc đã bị hủy.",
     "plan_not_open": "Danh sách này đã được xác nhận hoặc hủy, hoặc đã quá hạn. Dưới đây là tình trạng mới nhất.",
     "count_differs": "Số hồ sơ trong danh sách khác số đã hiển thị. Hãy xem lại rồi xác nhận.",
+    "no_read_service": "Đích không có dịch vụ tra cứu: hãy đối soát bằng tệp.",
     "not_repairable": "Không sửa được: lần đối soát chưa xong, đã được duyệt sửa, hoặc không có gì để đẩy lại.",
     "nothing_to_retry": "Không có gì để đẩy lại: hồ sơ đã khớp hoặc đang được đẩy.",
     "outcome_unknown": "Lần đẩy trước có thể vẫn đang chạy ở phía Cổng; trục sẽ tự hỏi lại. Hãy thử lại sau ít phút.",

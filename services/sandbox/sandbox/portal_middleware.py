@@ -60,7 +60,7 @@ def _thanh_hoa(portal: Portal, updating: str) -> Callable[..., Any]:
             return _in_text(portal.push_dossiers({"isUpdating": updating, "data": records}))
 
         return await portal.behaviour.play(
-            request.url.path, executed, lambda: _in_text(portal.refuse("-1", "Bị từ chối"))
+            request.url.path, executed, lambda: _in_text(portal.refuse("0", "Đồng bộ không thành công"))
         )
 
     return endpoint
@@ -75,9 +75,11 @@ def _thanh_hoa_progress(portal: Portal) -> Callable[..., Any]:
                 return PlainTextResponse(f"Mỗi lần gọi gửi tối đa {MOST_ROWS} dòng")
             answer = orjson.loads(portal.push_progress({"isUpdating": "True", "data": rows}).body)
             is_well = str(answer["error_code"]) in ("0", "00")
-            return PlainTextResponse("Cập nhật tiến trình thành công" if is_well else answer["message"])
+            done = "Cập nhật tiến trình thành công"
+            return PlainTextResponse(done if is_well else f"Cập nhật tiến trình không thành công: {answer['message']}")
 
-        return await portal.behaviour.play(request.url.path, executed, lambda: PlainTextResponse("Bị từ chối"))
+        refused = "Cập nhật tiến trình không thành công"
+        return await portal.behaviour.play(request.url.path, executed, lambda: PlainTextResponse(refused))
 
     return endpoint
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from shared.db import Reading, Transaction
+from shared.db import Database, Reading, Transaction
 
 _LEVEL = 1
 _INSERT_CONTENT = """
@@ -86,10 +86,16 @@ async def keep(tx: Transaction, destination: str, at: datetime, attempts: Sequen
     )
 
 
-async def forget(tx: Transaction, keep_days: int) -> None:
-    """Days past their time (35) go with their tables, and those to come get theirs."""
-    await tx.raw.execute("SELECT attempt_prepare_days($1)", keep_days)
-    await tx.raw.execute("DELETE FROM delivery WHERE at < now() - make_interval(days => $1)", keep_days)
+async def forget(database: Database, keep_days: int) -> None:
+    """Days past their time (35) go with their tables, and those to come get theirs.
+
+    Each parent in a transaction of its own: a batch being saved, and whoever reads it, needs both.
+    """
+    for kept in ("attempt", "attempt_content"):
+        async with database.transaction() as tx:
+            await tx.raw.execute("SELECT attempt_prepare_days($1, $2)", kept, keep_days)
+    async with database.transaction() as tx:
+        await tx.raw.execute("DELETE FROM delivery WHERE at < now() - make_interval(days => $1)", keep_days)
 
 
 async def attempts_of(rx: Reading, destination: str, code: str, limit: int) -> list[dict[str, Any]]:

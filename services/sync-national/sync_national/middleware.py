@@ -6,6 +6,7 @@ certainly was not executed. Without a read service nothing can be asked: the dos
 new, and "đã tồn tại" puts that right.
 """
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -31,6 +32,8 @@ from sync_national.portal_profile import Doing
 
 _NO_READING = "Trục của tỉnh không có dịch vụ tra cứu"
 _TOO_LATE = "Hết thời gian trước khi gửi"
+_FAILED = re.compile(r"(không|chưa|chẳng|thất bại)[^.;,]{0,20}thành công")
+_OF_SO_MANY = re.compile(r"thành công[^\d.;,]{0,20}(\d+)\s*/\s*(\d+)(?![\d/])")
 
 
 class Middleware(Portal):
@@ -40,11 +43,15 @@ class Middleware(Portal):
         """Nothing can be asked: absent, until the push says otherwise."""
         return Found(None), Exchange("TraCuuHoSo", None, clock.now(), 0, 0, None, None, _NO_READING)
 
-    def _check(self, answer: http.Answer) -> None:
-        """Either an object or, where the profile answers so, text; never a page."""
-        if self.profile.progress_answer == "text" and not answer.content.lstrip().startswith((b"{", b"<")):
+    def _check(self, path: str, answer: http.Answer) -> None:
+        """An object; for progress, where the profile answers so, text; never a page."""
+        is_text = self.profile.progress_answer == "text" and path == self._place("progress")
+        if is_text and not answer.content.lstrip().startswith((b"{", b"<")):
             return
-        super()._check(answer)
+        super()._check(path, answer)
+
+    def _place(self, doing: Doing) -> str:
+        return self.profile.place(doing, agency=self._account.agency_code, updating=doing == "update")
 
     async def _push(
         self, service: str, data: Sequence[Any], codes: Names, *, updating: bool
@@ -91,13 +98,12 @@ class Middleware(Portal):
         self, doing: Doing, service: str, part: list[Any], names: Names, ends: float
     ) -> tuple[Answer, Exchange]:
         at, started = clock.now(), time.monotonic()
-        place = self.profile.place(doing, agency=self._account.agency_code, updating=doing == "update")
         updating = doing != "insert"
         try:
             if started >= ends:
                 trouble = Trouble("unreachable", _TOO_LATE)
                 return _unsent(trouble), Exchange(service, updating, at, 0, len(part), None, None, _TOO_LATE)
-            reply = self._reply(doing, await self._post(place, part, ends))
+            reply = self._reply(doing, await self._post(self._place(doing), part, ends))
         except Upstream as fault:
             trouble = trouble_of(fault)
             self._turn_away(trouble)
@@ -112,16 +118,29 @@ class Middleware(Portal):
             text = answer.content.decode().strip().strip('"')
         except UnicodeDecodeError as fault:
             raise UpstreamInvalid(internal="the answer is no text", outcome_unknown=True) from fault
+        if not text:
+            raise UpstreamInvalid(internal="the answer is empty", outcome_unknown=True)
         return Reply(answer.status, 0 if self._says_success(text) else None, text[:500], [])
 
     def _judged(self, doing: Doing, reply: Reply, names: Names) -> Answer:
         answer = judge(reply, names, self.profile.exists_codes)
-        if answer.kind == "accepted" and not self._says_success(reply.words):
+        if answer.kind != "accepted":
+            return answer
+        if not self._says_success(reply.words):
             return Answer("refused", reply.words or f"error_code {reply.code}, {doing}")
+        if _was_in_part(reply.words):
+            return Answer("trouble", reply.words, trouble=Trouble("unclear", reply.words))
         return answer
 
     def _says_success(self, words: str) -> bool:
-        return self.profile.success_words in vietnamese.normal(words).lower()
+        said = vietnamese.normal(words).lower()
+        return self.profile.success_words in said and not _FAILED.search(said)
+
+
+def _was_in_part(words: str) -> bool:
+    """“Thành công 3/10”: which three, nobody knows."""
+    counted = _OF_SO_MANY.search(vietnamese.normal(words).lower())
+    return counted is not None and int(counted[1]) != int(counted[2])
 
 
 def _unsent(trouble: Trouble) -> Answer:

@@ -8,7 +8,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 
 _PLAIN_BATCH_CALLS = 4
@@ -77,7 +78,9 @@ class Quota:
         self._reserve = reserve
         self._chunk = max(chunk, _PLAIN_BATCH_CALLS)
         self._left = 0
+        self._ends = 0.0
         self._over_until = 0.0
+        self._begun = 0
         self._asking = asyncio.Lock()
 
     @property
@@ -85,24 +88,39 @@ class Quota:
         """Seconds until there are calls again; 0 when there are, as far as is known."""
         return max(0.0, self._over_until - time.monotonic())
 
-    async def has_for_a_batch(self) -> bool:
-        """Whether a batch may begin that meets with no trouble."""
-        return self._reserve is None or await self._filled(_PLAIN_BATCH_CALLS)
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator[bool]:
+        """Whether a batch may begin that meets with no trouble: beside those under way there are calls for it."""
+        may_begin = self._reserve is None or await self._begin()
+        try:
+            yield may_begin
+        finally:
+            self._begun -= may_begin and self._reserve is not None
 
     async def take(self) -> bool:
         """One call, if there is one left."""
         if self._reserve is None:
             return True
-        if not await self._filled(1):
-            return False
-        self._left -= 1
-        return True
+        async with self._asking:
+            may = await self._filled(1)
+            self._left -= may
+            return may
+
+    async def _begin(self) -> bool:
+        async with self._asking:
+            may_begin = await self._filled(_PLAIN_BATCH_CALLS * (self._begun + 1))
+            self._begun += may_begin
+            return may_begin
 
     async def _filled(self, needed: int) -> bool:
-        async with self._asking:
-            if self._left < needed and self._reserve and not self.wait_seconds:
-                granted, until_new = await self._reserve(self._chunk)
-                self._left += granted
-                if granted < self._chunk:
-                    self._over_until = time.monotonic() + until_new
+        started = time.monotonic()
+        if started >= self._ends:
+            self._left = 0  # they were calls of a minute that is over
+        if self._left < needed and self._reserve and not self.wait_seconds:
+            asked = max(self._chunk, needed - self._left)
+            granted, until_new = await self._reserve(asked)
+            self._left += granted
+            self._ends = started + until_new
+            if granted < asked:
+                self._over_until = time.monotonic() + until_new
         return self._left >= needed

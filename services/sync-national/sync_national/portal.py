@@ -127,6 +127,11 @@ class Portal:
         }
 
     @property
+    def can_be_asked(self) -> bool:
+        """Whether it tells what it holds of a dossier; else only its files do."""
+        return "look_up" in self.profile.places
+
+    @property
     def breaker(self) -> BreakerState:
         """State of the breaker."""
         return self._peer.breaker.state
@@ -252,7 +257,7 @@ class Portal:
                 content=content,
                 headers=self._headers,
                 deadline_seconds=max(0.01, deadline - started),
-                check=self._check,
+                check=lambda answer: self._check(path, answer),
             )
         except UpstreamTimeout:
             self.lanes.overloaded(started)
@@ -263,14 +268,16 @@ class Portal:
             self.lanes.answered(time.monotonic() - started)
         return answer
 
-    def _check(self, answer: http.Answer) -> None:
-        if answer.status < 400 and not isinstance(answer.json(), Mapping):
-            raise UpstreamInvalid(internal="the answer is no object", outcome_unknown=True)
+    def _check(self, path: str, answer: http.Answer) -> None:  # noqa: ARG002 - a middleware's places differ
+        if answer.status < 400:
+            reply_of(answer)
 
 
 def reply_of(answer: http.Answer) -> Reply:
-    """The object that an answer is."""
+    """The object that an answer is. Raises `UpstreamInvalid` when it is none."""
     document = answer.json()
+    if not isinstance(document, Mapping):
+        raise UpstreamInvalid(internal="the answer is no object", outcome_unknown=True)
     result = document.get("result")
     return Reply(
         answer.status,

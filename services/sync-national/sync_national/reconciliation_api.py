@@ -21,6 +21,7 @@ from sync_national import layout_store, reconciliation_store, replaying
 from sync_national.answering import because, once, place_of
 from sync_national.comparison import Kind
 from sync_national.reconciliation_store import Wish
+from sync_national.reconciling import NoReadService
 from sync_national.replay_api import Replay, rate
 from sync_national.replaying import NotRepairable
 
@@ -176,7 +177,7 @@ _BODIES = {
     status_code=201,
     response_model=Reconciliation,
     openapi_extra=_BODIES,
-    responses=errors(UnsupportedExport, PayloadTooLarge, *_REPEATED),
+    responses=errors(UnsupportedExport, PayloadTooLarge, NoReadService, *_REPEATED),
 )
 async def start_reconciliation(request: Request, caller: Operator, key: Key = None) -> Response:
     """Compare a period through the portal's read service (JSON), or with an export file (CSV or XLSX) of the portal.
@@ -185,6 +186,8 @@ async def start_reconciliation(request: Request, caller: Operator, key: Key = No
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "application/json":
+        if not request.app.state.portal.can_be_asked:
+            raise NoReadService
         asked = _parsed(Period, strict_json.loads(await request.body()))
         wish = _wish(request, caller, asked, "portal")
         async with request.app.state.api_database.transaction(caller.agencies) as tx:

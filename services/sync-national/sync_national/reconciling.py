@@ -18,7 +18,7 @@ from typing import Any
 from shared import clock
 from shared.db import Database
 from shared.dossiers import Dossiers
-from shared.errors import Upstream, UpstreamUnavailable
+from shared.errors import Conflict, Upstream, UpstreamUnavailable
 from shared.telemetry import log
 from sync_national import export_file, layout_store, portal_record, reconciliation_store, replay_store, status_store
 from sync_national.comparison import FIGURES, Difference, Merge, Ours, Theirs, compare
@@ -35,8 +35,15 @@ _WAIT_SECONDS = 15.0
 """Until a portal that is away is asked again."""
 _LINES_AT_ONCE = 20_000
 _COMPARED = ("MaHoSo", "TrangThaiHoSo", "NgayHenTra", "NgayKetThucXuLy", "DuocThanhToanTrucTuyen")
+_NO_READING = "Đích không có dịch vụ tra cứu: hãy đối soát bằng tệp"
 _NIGHTLY_DAYS = 3
 _WEEKLY_WEEKDAY = 6  # Sunday
+
+
+class NoReadService(Conflict):
+    """The destination is a province's middleware (wire §1.3) that cannot be asked what it holds."""
+
+    code, title = "no_read_service", "The destination cannot be asked; compare with one of its files"
 
 
 class Reconciler:
@@ -69,6 +76,8 @@ class Reconciler:
         try:
             if task.source == "file":
                 await self._with_file(task, figures)
+            elif not self._portal.can_be_asked:  # written down when the destination still was another
+                await self._write(task, task.position, figures, [], None, "failed", _NO_READING)
             else:
                 await self._with_portal(task, figures)
         except UnreadableFile as fault:
@@ -78,7 +87,7 @@ class Reconciler:
     async def schedule(self, at: str) -> int:
         """Write down the night's reconciliation once `at` (HH:MM, local) has passed; whoever comes first does."""
         present = clock.now().astimezone(clock.VIETNAM)
-        if not at or present.strftime("%H:%M") < at:
+        if not self._portal.can_be_asked or not at or present.strftime("%H:%M") < at:
             return 0
         today = present.date()
         is_whole = today.weekday() == _WEEKLY_WEEKDAY
@@ -96,6 +105,8 @@ class Reconciler:
 
     async def verify(self) -> int:
         """Compare again what a repair has touched, once it has settled."""
+        if not self._portal.can_be_asked:
+            return 0
         async with self._system.transaction() as tx:
             repair = await replay_store.settled_repair(tx, self._destination)
             if repair is None:

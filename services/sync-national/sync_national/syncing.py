@@ -128,7 +128,7 @@ class Courier:
             raise
 
     async def _step(self) -> int:
-        if self._portal.is_closed_for_now or not await self._portal.quota.has_for_a_batch():
+        if self._portal.is_closed_for_now:
             return 0
         if self._portal.breaker == "closed":
             return await self._deliver(self._pace.batch_size)
@@ -138,9 +138,9 @@ class Courier:
             return await self._deliver(1)
 
     async def _deliver(self, size: int) -> int:
-        async with self._portal.lanes:
+        async with self._portal.lanes, self._portal.quota.batch() as may_begin:
             started = time.monotonic()
-            carried = 0 if self._portal.is_closed_for_now else await self._carry(size, started)
+            carried = await self._carry(size, started) if may_begin and not self._portal.is_closed_for_now else 0
         if 0 < carried < size:
             # Nothing more was due: the busier the machine, the more dossiers share the next call.
             await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_SECONDS))
@@ -263,7 +263,7 @@ class Courier:
         """Drop evidence past its time, and the counts of calls of minutes long gone."""
         async with self._database.transaction() as tx:
             await store.forget_calls(tx)
-            await evidence.forget(tx, keep_days)
+        await evidence.forget(self._database, keep_days)
         return 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import time_machine
 
-from tests.service.sync_national.conftest import READ, Hub
+from tests.service.sync_national.conftest import OPERATE, READ, Hub
 from tests.service.sync_national.province import a_dossier
 from tests.service.sync_national.waiting import until, until_level, until_state
 
@@ -180,6 +180,28 @@ async def test_a_file_calls_what_was_filed_at_the_portal_by_the_portals_code(hub
     assert (found["compared"], found["equal"], found["missing_here"]) == (2, 1, 0)
 
 
+async def test_their_monitors_verdict_is_held_against_ours(hub: Hub) -> None:
+    client = await hub.start()
+    due = "2026-03-09T10:00:00+00:00"
+    late, never, not_told = await hub.province.file(
+        a_dossier(1, due_at=due, national_late_at="2026-03-05T10:00:00+00:00"),
+        a_dossier(2, due_at=due, national_late_at=None),
+        a_dossier(3, due_at=due),
+    )
+    await until_level(client, [late, never, not_told])
+    header = "MaHoSo,TrangThaiHoSo,NgayHenTra,DanhGiaTienDo"
+
+    async def differing(word: str, **query: str) -> list[str]:
+        lines = [f"{code},1,20260309170000,{word}" for code in (late, never, not_told)]
+        found = await compared_with(client, "\n".join([header, *lines]).encode(), **query)
+        assert all(item["kinds"] == ["verdict_differs"] for item in found["items"])
+        assert found["verdict_differs"] == len(found["items"])
+        return [item["code"] for item in found["items"]]
+
+    assert await differing("Đúng hạn") == [late]
+    assert await differing("Quá hạn") == [never]
+
+
 async def test_a_file_of_a_period_does_not_miss_the_dossiers_of_others(hub: Hub) -> None:
     client = await hub.start()
     codes = await level(hub, client, 2)
@@ -312,3 +334,17 @@ async def test_the_night_writes_down_one_reconciliation_a_day(hub: Hub) -> None:
         (None, "sync-national"),
         ("2026-02-28", "sync-national"),
     ]
+
+
+async def test_what_a_middleware_holds_is_compared_by_its_files_only(hub: Hub) -> None:
+    app = hub.app(portal_profile="thanh-hoa@1")
+    client = await hub.in_process(app)
+    client.headers.update(hub.tokens.headers(**OPERATE))
+    refused = await client.post(PATH, json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "no_read_service")
+    reconciler = app.state.reconciler
+    with time_machine.travel(datetime.fromisoformat("2026-03-02T18:31Z"), tick=False):
+        assert await reconciler.schedule("01:30") == 0
+    assert await reconciler.verify() == 0
+    assert (await client.get(PATH)).json()["items"] == []
+    assert (await compared_with(client, an_export([])))["state"] == "done"

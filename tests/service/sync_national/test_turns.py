@@ -94,5 +94,5 @@ async def test_operators_see_what_the_minute_still_has(hub: Hub) -> None:
     client = await hub.start(portal_calls_per_minute=600)
     await until_level(client, await hub.province.file(a_dossier()))
     left = (await client.get("/v1/sync/status")).json()["destinations"][0]["quota_left"]
-    # Reserved ten at a time; nothing, when the minute turned since.
-    assert left in (590, 600)
+    # Reserved ten at a time, by each batch that finds too few; nothing, when the minute turned since.
+    assert left in range(550, 601, 10)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync_national import pacing
 from sync_national.pacing import Lanes, Quota
 
 
@@ -79,43 +80,89 @@ async def test_who_gives_up_waiting_leaves_the_place_to_the_next() -> None:
 
 
 class Minute:
-    """What all copies share."""
+    """What all copies share, and the clock by which its minute ends."""
 
     def __init__(self, calls: int) -> None:
         self.left = calls
         self.asked = 0
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
 
     async def reserve(self, calls: int) -> tuple[int, float]:
         self.asked += 1
         granted = min(self.left, calls)
         self.left -= granted
-        return granted, 0.05
+        await asyncio.sleep(0)
+        return granted, 60 - self.now % 60
+
+    def passes(self, calls: int) -> None:
+        """Another minute with so many calls."""
+        self.left = calls
+        self.now += 60
 
 
-async def test_the_copies_together_take_no_more_than_the_minute_grants() -> None:
-    minute = Minute(25)
+@pytest.fixture
+def minute(monkeypatch: pytest.MonkeyPatch) -> Minute:
+    made = Minute(25)
+    monkeypatch.setattr(pacing, "time", made)
+    return made
+
+
+async def begins(quota: Quota) -> bool:
+    """Whether a batch may begin, which is over at once."""
+    async with quota.batch() as may_begin:
+        return may_begin
+
+
+async def test_the_copies_together_take_no_more_than_the_minute_grants(minute: Minute) -> None:
     copies = [Quota(minute.reserve), Quota(minute.reserve)]
     taken = [await copy.take() for _ in range(20) for copy in copies]
     assert sum(taken) == 25
     assert not any(taken[-10:])
 
 
-async def test_when_the_minute_is_used_up_nobody_asks_before_the_next() -> None:
-    minute = Minute(5)
+async def test_when_the_minute_is_used_up_nobody_asks_before_the_next(minute: Minute) -> None:
+    minute.left = 5
     quota = Quota(minute.reserve)
-    assert await quota.has_for_a_batch()
+    assert await begins(quota)
     assert [await quota.take() for _ in range(5)] == [True] * 5
     asked = minute.asked
     assert not await quota.take()
-    assert not await quota.has_for_a_batch()
+    assert not await begins(quota)
     assert quota.wait_seconds > 0
     assert minute.asked <= asked + 1
+    minute.passes(10)
+    assert await begins(quota)
+
+
+async def test_what_was_reserved_in_a_minute_is_not_spent_in_the_next(minute: Minute) -> None:
+    early, late = Quota(minute.reserve), Quota(minute.reserve)
+    assert await early.take()  # nine are left over
+    minute.passes(25)
+    taken = [await quota.take() for quota in (late, early) for _ in range(30)]
+    assert sum(taken) == 25
+
+
+async def test_batches_begun_together_each_have_their_calls(minute: Minute) -> None:
     minute.left = 10
-    await asyncio.sleep(0.06)
-    assert await quota.has_for_a_batch()
+    quota, go = Quota(minute.reserve), asyncio.Event()
+
+    async def one() -> bool:
+        async with quota.batch() as may_begin:
+            await go.wait()
+            return may_begin
+
+    batches = [asyncio.create_task(one()) for _ in range(5)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    go.set()
+    assert sum(await asyncio.gather(*batches)) == 2
+    assert await begins(quota), "those that are over keep nothing"
 
 
 async def test_without_a_limit_nothing_is_counted() -> None:
     quota = Quota()
-    assert await quota.has_for_a_batch()
+    assert await begins(quota)
     assert all([await quota.take() for _ in range(1000)])

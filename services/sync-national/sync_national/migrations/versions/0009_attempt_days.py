@@ -33,24 +33,27 @@ CREATE TABLE attempt (
   position int NOT NULL,
   PRIMARY KEY (destination, dossier_code, number, at)) PARTITION BY RANGE (at);
 """
-# A week ahead: the service may stand still so long and still have a place for what it does first.
+# A week ahead: the service may stand still so long and still have a place for what it does first. One parent a call,
+# and one caller at a time: who adds or drops a day holds the parent alone, and must not wait for the other one then.
 _DAYS = """
-CREATE FUNCTION attempt_prepare_days(keep_days int) RETURNS void
+CREATE FUNCTION attempt_prepare_days(kept text, keep_days int) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE day date; kept text; old text;
+DECLARE day date; old text;
 BEGIN
-  FOREACH kept IN ARRAY ARRAY['attempt', 'attempt_content'] LOOP
-    FOR day IN SELECT current_date + n FROM generate_series(-1, 7) AS n LOOP
-      IF to_regclass(format('%s_%s', kept, to_char(day, 'YYYYMMDD'))) IS NULL THEN
-        EXECUTE format('CREATE TABLE IF NOT EXISTS %s_%s PARTITION OF %s FOR VALUES FROM (%L) TO (%L)',
-          kept, to_char(day, 'YYYYMMDD'), kept, day, day + 1);
-      END IF;
-    END LOOP;
-    FOR old IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-               WHERE i.inhparent = kept::regclass
-                 AND c.relname < kept || '_' || to_char(current_date - keep_days, 'YYYYMMDD') LOOP
-      EXECUTE format('DROP TABLE %I', old);
-    END LOOP;
+  IF kept NOT IN ('attempt', 'attempt_content') THEN
+    RAISE EXCEPTION 'no days are made for %', kept;
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtext('attempt_prepare_days'));
+  FOR day IN SELECT current_date + n FROM generate_series(-1, 7) AS n LOOP
+    IF to_regclass(format('%s_%s', kept, to_char(day, 'YYYYMMDD'))) IS NULL THEN
+      EXECUTE format('CREATE TABLE IF NOT EXISTS %s_%s PARTITION OF %s FOR VALUES FROM (%L) TO (%L)',
+        kept, to_char(day, 'YYYYMMDD'), kept, day, day + 1);
+    END IF;
+  END LOOP;
+  FOR old IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+             WHERE i.inhparent = kept::regclass
+               AND c.relname < kept || '_' || to_char(current_date - keep_days, 'YYYYMMDD') LOOP
+    EXECUTE format('DROP TABLE %I', old);
   END LOOP;
 END $$;
 DO $$
@@ -63,7 +66,7 @@ BEGIN
     END LOOP;
   END LOOP;
 END $$;
-SELECT attempt_prepare_days(36);
+SELECT attempt_prepare_days('attempt', 36), attempt_prepare_days('attempt_content', 36);
 """
 _MOVE = """
 INSERT INTO attempt_content (id, agency_code, at, content) OVERRIDING SYSTEM VALUE
