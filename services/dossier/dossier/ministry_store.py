@@ -7,7 +7,7 @@
 | waiting | a fact is missing (identity, payment) |
 | unmatched | there is no such dossier yet |
 | unmapped | its type or a value in it has no meaning yet, or it is not what the contract asks for |
-| refused | the life of the dossier, or the client's agencies, do not allow it |
+| refused | the life of the dossier, or the client's agencies, do not allow it; or the hub fails at it (`HUB_FAULT`) |
 
 All but the first two are taken up again: by a fact, a further event, a new vocabulary, the dossier itself. The content
 of what is done is forgotten after 35 days (it may name persons), what became of it never.

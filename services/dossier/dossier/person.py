@@ -17,6 +17,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shared.errors import Overloaded
+
 KEY_ID_BYTES = 4
 BEFORE = bytes(KEY_ID_BYTES)
 """Stands for the key id where the number is not sealed yet: rows from before migration 0016."""
@@ -25,6 +27,12 @@ _NONCE_BYTES = 12
 
 class KeyMissing(Exception):
     """Something is sealed with a key that the file does not hold: put its line back."""
+
+
+class PersonKeyMissing(Overloaded):
+    """Dossiers lie under a key that the key file does not hold."""
+
+    code, title = "person_key_missing", "A key of personal IDs is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ class PersonKeys:
             raise ValueError("the key file of personal IDs needs one key of 32 bytes in hexadecimal digits a line")
         self.keys = tuple(keys)
         self.writing = keys[-1]
+        self.lacks_some = False
+        """Whether dossiers lie under a key that is not here."""
         self._by_id = {key.id: key for key in keys}
 
     @classmethod
@@ -90,16 +100,25 @@ class PersonKeys:
         """In the order of the file."""
         return tuple(key.id for key in self.keys)
 
+    def beside(self, others: Sequence[PersonKey]) -> "PersonKeys":
+        """With these behind its own."""
+        return PersonKeys([*self.keys, *others])
+
     def take(self, other: "PersonKeys") -> None:
         """Hold what the other holds: the file has changed."""
         self.keys, self._by_id, self.writing = other.keys, other._by_id, other.writing
+        self.lacks_some = other.lacks_some
 
     def sealed(self, personal_id: str | None, code: str) -> Sealed | None:
         """What is stored of it; nothing of nobody."""
         return None if personal_id is None else self.writing.sealed(personal_id, code)
 
     def hashes(self, personal_id: str) -> list[bytes]:
-        """Under which this person's dossiers are found, whichever key wrote them."""
+        """Under which this person's dossiers are found, whichever key wrote them. Raises `PersonKeyMissing`: some would
+        not be found.
+        """
+        if self.lacks_some:
+            raise PersonKeyMissing
         return [key.hash(personal_id) for key in self.keys] + [key.hash_before(personal_id) for key in self.keys]
 
     def opened(self, sealed: bytes, code: str) -> str:

@@ -7,7 +7,8 @@
    people are looked for under all: none is ever missed. A killed worker leaves what it has committed; the next goes on.
 3. `python -m dossier keys` says how many dossiers still need each key. What nobody needs may leave the file.
 
-A key that dossiers lie under and the file does not hold stops the service at its start, and later makes it not ready.
+A key that dossiers lie under and the file does not hold stops the service at its start, and later makes it not ready;
+a copy that has read it before goes on with it, and one that has not looks for no person (503).
 """
 
 from collections.abc import Mapping
@@ -16,17 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from dossier import person_store
-from dossier.person import BEFORE, PersonKeys, Sealed
+from dossier.person import BEFORE, PersonKey, PersonKeyMissing, PersonKeys, Sealed
 from shared.db import Database, Reading
-from shared.errors import Overloaded
 
 _ROWS_A_STEP = 100
-
-
-class PersonKeyMissing(Overloaded):
-    """Dossiers lie under a key that the key file does not hold."""
-
-    code, title = "person_key_missing", "A key of personal IDs is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +57,13 @@ class Rekeying:
             await person_store.note(tx, fresh.newest.id)
             rested = await person_store.rested(tx, self._rest_seconds)
             used = await person_store.in_use(tx)
+        self._missing = [it.hex() for it in used if it not in (*fresh.ids, BEFORE)]
+        # A line that went too early: what this copy still has it goes on reading with.
+        fresh = fresh.beside([key for key in self._keys.keys if key.id in used and key.id not in fresh.ids])
+        fresh.lacks_some = any(it not in (*fresh.ids, BEFORE) for it in used)
         # The newest of those that every copy knows; of a new installation the only one there is.
         fresh.writing = next((key for key in fresh.keys if key.id in rested), fresh.keys[-1])
         self._keys.take(fresh)
-        self._missing = [it.hex() for it in used if it not in (*fresh.ids, BEFORE)]
         await self.check()
         return 0
 
@@ -82,15 +79,15 @@ class Rekeying:
             return 0
         async with self._database.transaction() as tx:
             rows = await person_store.others(tx, newest.id, self._after, _ROWS_A_STEP)
-            await person_store.rekey(tx, [(row["code"], _sealed(keys, row)) for row in rows])
+            await person_store.rekey(tx, [(row["code"], _sealed(keys, newest, row)) for row in rows])
         # Not from the beginning each time: what lay there is no more, but the index still shows it for a while.
         self._after = rows[-1]["person_hash"] if rows else b""
         return len(rows)
 
 
-def _sealed(keys: PersonKeys, row: Mapping[str, Any]) -> Sealed:
+def _sealed(keys: PersonKeys, newest: PersonKey, row: Mapping[str, Any]) -> Sealed:
     number: str = keys.shown(row)["applicant"]["personal_id"]
-    return keys.newest.sealed(number, row["code"])
+    return newest.sealed(number, row["code"])
 
 
 async def uses(rx: Reading, keys: PersonKeys) -> list[KeyUse]:

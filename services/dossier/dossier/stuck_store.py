@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from dossier import person_store
 from dossier.list_store import PLANNING
 from dossier.stuck import AFTER, FILED_AGAIN_WITHIN, WITHDRAWN_WITHIN
 from shared.db import Reading, Transaction
@@ -41,7 +42,9 @@ found AS (
   -- Most dossiers have been returned: nothing is asked of them.
   WHERE d.status IN (1, 2, 4, 5, 6, 7, 8, 9) AND (d.status <> 7 OR d.detail ? 'supplements')
     AND it.since <= now() - limits.after),
-freed AS (DELETE FROM stuck s WHERE NOT EXISTS (SELECT FROM found f WHERE f.code = s.code AND f.kind = s.kind))
+freed AS (DELETE FROM stuck s WHERE NOT EXISTS (SELECT FROM found f WHERE f.code = s.code AND f.kind = s.kind)
+  -- While keys are rotated a person's dossiers lie under two: what is not seen now may be there all the same.
+  AND NOT ($5 AND s.kind = 'refused_by_supplement'))
 INSERT INTO stuck AS s (code, kind, agency_code, version, since)
 SELECT code, kind, agency_code, version, since FROM found
 ON CONFLICT (code, kind) DO UPDATE SET version = EXCLUDED.version, since = EXCLUDED.since
@@ -77,8 +80,9 @@ async def look(tx: Transaction, every_seconds: float) -> bool:
     """Look over all dossiers if it is time; whether it was."""
     if await tx.raw.fetchrow(_TURN, every_seconds) is None:
         return False
+    is_rotating = len(await person_store.in_use(tx)) > 1
     await tx.raw.execute(_WHOLE_TABLES)
-    await tx.raw.execute(_LOOK, list(AFTER), list(AFTER.values()), WITHDRAWN_WITHIN, FILED_AGAIN_WITHIN)
+    await tx.raw.execute(_LOOK, list(AFTER), list(AFTER.values()), WITHDRAWN_WITHIN, FILED_AGAIN_WITHIN, is_rotating)
     await tx.raw.execute(_COUNT)
     await tx.raw.execute(_LOOKED)
     return True

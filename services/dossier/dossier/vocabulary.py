@@ -89,7 +89,7 @@ class Fees(Body):
     place: Place
     name: Place
     amount_vnd: Place
-    code: Place | None = None
+    code: Place
     kind: Literal["fee", "charge"] = "fee"
 
 
@@ -192,7 +192,7 @@ def translated(meaning: Meaning, event: Mapping[str, Any]) -> dict[str, Any] | N
             said[name] = _text(event, place)
     documents = _each(event, meaning.documents, ("name", "result_code", "number", "url", "sha256"))
     fees = [
-        {"code": "", **it, "kind": meaning.fees.kind, "amount_vnd": _amount(it.get("amount_vnd"), meaning.fees)}
+        {**it, "kind": meaning.fees.kind, "amount_vnd": _amount(it.get("amount_vnd"), meaning.fees)}
         for it in _each(event, meaning.fees, ("code", "name", "amount_vnd"))
         if meaning.fees is not None
     ]

@@ -261,6 +261,7 @@ async def test_wrong_vocabularies_are_refused_and_nothing_is_kept(hub: Hub) -> N
         {"types": {STATUS_TYPE: good[STATUS_TYPE] | {"action": "refuse"}}},
         {"types": {STATUS_TYPE: good[STATUS_TYPE] | {"dossier_code": "maHoSo"}}},
         {"types": {STATUS_TYPE: good[STATUS_TYPE] | {"extra": 1}}},
+        {"types": {STATUS_TYPE: good[STATUS_TYPE] | {"fees": {"place": "/data/x", "name": "/a", "amount_vnd": "/b"}}}},
         {"valid_from": "yesterday"},
         {"valid_to": "2020-01-01T00:00:00+07:00"},
     ]

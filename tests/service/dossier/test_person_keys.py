@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
-from dossier.person import PersonKeys
+from dossier import person_store, rekeying
+from dossier.person import PersonKeyMissing, PersonKeys
 from tests.service.dossier.conftest import Hub, a_filing
 
 PURPOSE = {"headers": {"hub-purpose": "test"}}
@@ -113,6 +115,32 @@ async def test_a_rotation_misses_nobody_while_it_runs(start_hub: START, key_file
         assert await found(again, number) == [personal_id(number)]
 
 
+async def test_a_line_taken_out_too_early_hides_nobody(start_hub: START, key_file: Path) -> None:
+    hub = await start_hub(person_keys_file=key_file, person_keys_check_seconds=3600)
+    await file(hub, 1)
+    old, keys = PersonKeys.from_file(key_file).newest.id, hub.app.state.person_keys
+    worker = hub.app.state.runtime.checks["person keys"].__self__
+    key_file.write_text(secrets.token_hex(32))
+    with pytest.raises(PersonKeyMissing):
+        await worker.refresh()
+    # This copy has it still, reads with it, and writes with it: no other one has rested.
+    await file(hub, 1)
+    assert await found(hub, 0) == [personal_id(0)] * 2
+    assert await all_lie_under(hub, old)
+    # One that has it no more says so: "nothing" would be wrong.
+    keys.take(PersonKeys.from_file(key_file))
+    with pytest.raises(PersonKeyMissing):
+        await worker.refresh()
+    paper = {"name": "a", "sha256": "ab" * 32, "reused": "result", "reused_from": "H08.15-230301-0001"}
+    for path, body, role in (
+        ("/v1/dossiers/search", {"personal_id": personal_id(0)}, "desk"),
+        ("/v1/persons/documents", {"personal_id": personal_id(0)}, "desk"),
+        ("/v1/dossiers", a_filing(attachments=[paper]), "portal"),
+    ):
+        answer = await hub.post(path, body, role=role, **PURPOSE)
+        assert (answer.status_code, answer.json()["code"]) == (503, "person_key_missing"), path
+
+
 async def test_a_copy_that_comes_late_to_a_new_key_misses_nobody(
     start_hub: START, key_file: Path, tmp_path: Path
 ) -> None:
@@ -153,12 +181,33 @@ async def test_what_was_kept_before_is_found_and_sealed(start_hub: START, key_fi
     assert not await hub.rows("SELECT FROM dossier WHERE applicant ? 'personal_id'")
 
 
+async def test_a_step_of_a_rotation_writes_with_the_key_it_began_with(
+    start_hub: START, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = await start_hub(person_keys_file=key_file, person_keys_check_seconds=3600, person_key_rest_seconds=3600)
+    await file(hub, 3)
+    add_key(key_file)
+    keys, real = PersonKeys.from_file(key_file), person_store.others
+    worker, second = rekeying.Rekeying(hub.database, keys, key_file, 0), keys.newest.id
+    await worker.refresh()
+
+    async def meanwhile(*asked: Any) -> Any:
+        rows = await real(*asked)
+        add_key(key_file)
+        keys.take(PersonKeys.from_file(key_file))
+        return rows
+
+    monkeypatch.setattr(person_store, "others", meanwhile)
+    assert await worker.step() == 3
+    assert await all_lie_under(hub, second), "the third has not rested: other copies cannot read it"
+
+
 async def test_a_key_that_dossiers_need_and_the_file_lacks_stops_the_service(start_hub: START, key_file: Path) -> None:
-    hub = await a_rotating_hub(start_hub, key_file)
+    hub = await a_rotating_hub(start_hub, key_file, 3600)
     await file(hub, 1)
     key_file.write_text(secrets.token_hex(32))
     with pytest.raises(Exception, match="key of personal IDs is missing"):
-        await a_rotating_hub(start_hub, key_file)
+        await a_rotating_hub(start_hub, key_file, 3600)
 
     async def is_not_ready() -> bool:
         return (await hub.client.get("/readyz")).status_code == 503

@@ -97,6 +97,19 @@ async def test_a_withdrawal_that_looks_like_a_refused_supplement_is_listed(looki
     assert body["items"][0]["frees"]["name"] == "review"
 
 
+async def test_what_looks_like_a_refused_supplement_stays_listed_while_keys_are_rotated(looking: Hub) -> None:
+    hub = looking
+    code = await a_received(hub, OLD, applicant=CITIZEN)
+    await act_at(hub, code, "request_supplement", OLD + timedelta(days=1), reason="Thiếu")
+    await act_at(hub, code, "withdraw", OLD + timedelta(days=1, hours=5), reason="Theo hướng dẫn")
+    again = await a_received(hub, OLD + timedelta(days=3), applicant=CITIZEN)
+    assert kinds(await stuck(hub, "kind=refused_by_supplement")) == {"refused_by_supplement": {code}}
+    # The same person's two dossiers lie under two keys for a while.
+    await hub.rows("UPDATE dossier SET person_hash = overlay(person_hash PLACING '\\x01020304'::bytea FROM 1) "
+                   "WHERE code = $1", again)  # fmt: skip
+    assert kinds(await stuck(hub, "kind=refused_by_supplement")) == {"refused_by_supplement": {code}}
+
+
 async def test_only_the_callers_agencies_pages_and_filters(looking: Hub) -> None:
     hub = looking
     codes = [await a_received(hub, OLD + timedelta(hours=number)) for number in range(3)]
