@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from shared.errors import Overloaded
+from shared.errors import HubError, Overloaded
 
 ALL_AGENCIES = ("*",)
 _DIALECT = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own omission
@@ -89,6 +89,19 @@ class Transaction(Reading):
         tag: str = await self._run(self.raw.execute, sql, parameters)
         touched = tag.rpartition(" ")[2]
         return int(touched) if touched.isdigit() else 0
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What is done in the block is undone alone when it raises; the transaction goes on."""
+        waiting = len(self._after_commit)
+        await self.raw.execute("SAVEPOINT part")
+        try:
+            yield
+        except Exception:
+            await self.raw.execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
+            del self._after_commit[waiting:]
+            raise
+        await self.raw.execute("RELEASE SAVEPOINT part")
 
     def on_commit(self, action: Callable[[], None]) -> None:
         """Run `action` once the transaction is durable."""
@@ -199,19 +212,33 @@ class _unavailable:  # noqa: N801 - reads as the verb it is
         return None
 
     def __exit__(self, _kind: Any, fault: BaseException | None, _trace: Any) -> None:
-        lost = isinstance(fault, OSError | PoolTimeout | TimeoutError) or (
-            isinstance(fault, DBAPIError) and (fault.connection_invalidated or _refuses_work(fault.orig))
-        )  # SQLAlchemy's, from its pool; statements run on the driver itself
-        lost = lost or (isinstance(fault, asyncpg.PostgresError) and _refuses_work(fault))
-        lost = lost or (isinstance(fault, asyncpg.InterfaceError) and "closed" in str(fault))
-        if lost:
+        if _is_away(fault):
             raise DatabaseUnavailable(internal=repr(fault), retry_after_seconds=1) from fault
+
+
+def _is_away(fault: BaseException | None) -> bool:
+    """Whether PostgreSQL did not answer, or would not."""
+    lost = isinstance(fault, OSError | PoolTimeout | TimeoutError) or (
+        isinstance(fault, DBAPIError) and (fault.connection_invalidated or _refuses_work(fault.orig))
+    )  # SQLAlchemy's, from its pool; statements run on the driver itself
+    lost = lost or (isinstance(fault, asyncpg.PostgresError) and _refuses_work(fault))
+    return lost or (isinstance(fault, asyncpg.InterfaceError) and "closed" in str(fault))
 
 
 def _refuses_work(fault: BaseException | None) -> bool:
     """53xxx insufficient resources, 57P0x shutting down, 08xxx connection, 25P03 idle in transaction."""
     state = getattr(fault, "sqlstate", None) or ""
     return state[:2] in {"53", "08"} or state in {"57P01", "57P02", "57P03", "25P03"}
+
+
+def passes_later(fault: Exception) -> bool:
+    """Whether the same work passes the next time: a neighbour is away, or two transactions met (40P01 deadlock,
+    40001 serialisation, 55P03 lock not available).
+    """
+    if isinstance(fault, HubError) and fault.retryable:
+        return True
+    state = getattr(fault, "sqlstate", None) or ""
+    return state in {"40P01", "40001", "55P03"} or _is_away(fault)
 
 
 def _use_json_codec(connection: Any, _record: Any) -> None:

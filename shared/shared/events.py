@@ -152,7 +152,7 @@ def decode(value: bytes, headers: Mapping[str, str] | None = None, published_at:
             headers=dict(headers or {}),
             published_at=published_at,
         )
-    except (HubError, AttributeError, KeyError, TypeError, ValueError) as fault:
+    except (HubError, AttributeError, KeyError, OverflowError, TypeError, ValueError) as fault:
         raise MalformedEvent(internal=_why(fault)) from fault
     if not isinstance(event.data, dict) or not isinstance(event.subject, str):
         raise MalformedEvent("data is not an object")
@@ -183,4 +183,5 @@ def _time(envelope: dict[str, Any]) -> datetime:
     moment = datetime.fromisoformat(_text(envelope, "time"))
     if moment.tzinfo is None:
         raise ValueError("time has no offset")
+    moment.astimezone(UTC)  # one that has no moment in UTC is kept by no database
     return moment

@@ -17,6 +17,11 @@ _INSIDE_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "c
 _NAT64 = IPv6Network("64:ff9b::/96")
 _NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?")
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u1806\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's default-ignorable and format characters: IDNA drops them, so a host means another than it seems to."""
 _MOST = 2**32
 
 
@@ -32,7 +37,10 @@ def is_public(url: str) -> bool:
     if "[" in parts.netloc:
         return _is_public_address(host)
     # As a browser reads it: percent-encoding undone, letters and digits of any shape made plain.
-    plain = unicodedata.normalize("NFKC", unquote(host)).lower().removesuffix(".")
+    spoken = unquote(host)
+    if _UNSEEN.search(spoken):
+        return False
+    plain = unicodedata.normalize("NFKC", spoken).lower().removesuffix(".")
     labels = plain.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         number = _ipv4(labels)

@@ -29,6 +29,10 @@ def test_an_earlier_result_is_found_and_reused(stack: Stack) -> None:
     digest = hashlib.sha256("Giấy khai sinh".encode()).hexdigest()
     source = {"name": "Giấy khai sinh", "sha256": digest, "reused": "result", "reused_from": earlier}
     new = filed(stack, citizen, agency_code="H08.16", attachments=[source])
+    assert asked("desk")[0] == 403, "whoever files in a person's name opens nothing of that person's"
+    identified(stack, new)
+    assert asked("desk")[0] == 403, "nobody has received it"
+    done(stack, new, "receive")
     status, found = asked("desk")
     assert (status, found["handled"]) == (200, {"dossier_code": new})
     (shown,) = found["items"]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from dossier.bodies import ActorBody, Code, DocumentBody, FeeBody, LongText, Moment
+from dossier.bodies import MAX_ATTACHMENTS, ActorBody, Code, DocumentBody, FeeBody, Fees, LongText, Moment
 from dossier.charge import ChargeState, Payment
 from dossier.record import Command
 from dossier.vocabulary import ISSUE_RESULT, UnmappedValue, Vocabulary, named_dossier, translated
@@ -89,7 +89,7 @@ class _Document(DocumentBody):
 
 
 class _Result(Said):
-    documents: list[_Document] = Field(default_factory=list)
+    documents: Annotated[list[_Document], Field(max_length=MAX_ATTACHMENTS)] = Field(default_factory=list)
 
 
 class _Progressed(Said):
@@ -98,12 +98,12 @@ class _Progressed(Said):
     reason: LongText | None = None
     at: Moment | None = None
     result: _Result | None = None
-    fees: list[FeeBody] = Field(default_factory=list)
+    fees: Fees = Field(default_factory=list)
     identity_reason: LongText | None = None
 
 
 class _ResultIssued(Said):
-    documents: Annotated[list[_Document], Field(min_length=1)]
+    documents: Annotated[list[_Document], Field(min_length=1, max_length=MAX_ATTACHMENTS)]
     at: Moment | None = None
     actor: ActorBody | LongText | None = None
     reason: LongText | None = None
@@ -111,7 +111,7 @@ class _ResultIssued(Said):
 
 
 class _NoticeIssued(Said):
-    lines: Annotated[list[FeeBody], Field(min_length=1)]
+    lines: Annotated[list[FeeBody], Field(min_length=1, max_length=100)]
     at: Moment | None = None
     actor: ActorBody | LongText | None = None
     reason: LongText | None = None

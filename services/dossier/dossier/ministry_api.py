@@ -152,7 +152,8 @@ async def internal_outcomes(request: Request, body: OutcomesQuestion) -> Outcome
 
 
 def _shown(row: Mapping[str, Any]) -> EventOutcome:
-    owner = row.get("owner") or ("partner" if row["state"] in ("unmatched", "unmapped", "refused") else None)
+    fault = "hub" if (row["reason"] or "").startswith(ministry_store.HUB_FAULT) else "partner"
+    owner = row.get("owner") or (fault if row["state"] in ("unmatched", "unmapped", "refused") else None)
     return EventOutcome(
         number=row["id"],
         id=row["event_id"],

@@ -74,7 +74,7 @@ class Replayer:
             numbers = [row["ministry_event_id"] for row in left]
             known = {row["id"]: row for row in await ministry_store.numbered(tx, numbers)}
             again = [row for row in known.values() if row["state"] not in ("applied", "past")]
-            became = {outcome.number: outcome.state for outcome in await self._ministries.settle(tx, again)}
+            became = {outcome.number: outcome.state for outcome in await self._ministries.settle_each(tx, again)}
             outcomes = [(row["number"], became.get(row["ministry_event_id"], "already_applied")) for row in left]
             await ministry_replay_store.note(tx, turn["id"], outcomes, is_last=len(left) < turn["allowed"])
         return len(left)

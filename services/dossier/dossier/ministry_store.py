@@ -29,10 +29,12 @@ State = Literal["applied", "past", "waiting", "unmatched", "unmapped", "refused"
 OPEN: tuple[State, ...] = ("waiting", "unmatched", "unmapped", "refused")
 assert set(OPEN) < set(get_args(State))
 KEEP_DAYS = 35
+HUB_FAULT = "hub_fault"
+"""How the reason begins where the hub itself fails at an event."""
 _MOST_OF_A_DOSSIER = 300
 SHOWN = """id, client_id, source, event_id, type, dossier_code, state, reason, action, happened_at, version,
   vocabulary_version, published_at, taken_at, settled_at"""
-_WORKED = "id, client_id, source, type, dossier_code, state, vocabulary_version, value, headers"
+_WORKED = "id, client_id, source, type, dossier_code, state, reason, vocabulary_version, value, headers"
 _KEEP = f"""
 INSERT INTO ministry_event (client_id, source, event_id, type, value, headers, published_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[])
@@ -44,6 +46,7 @@ SELECT {_WORKED} FROM unnest($1::text[]) AS c(code), LATERAL (
   SELECT {_WORKED} FROM ministry_event e WHERE e.dossier_code = c.code AND e.value IS NOT NULL
     AND e.state NOT IN ('unmatched', 'unmapped') ORDER BY e.id DESC LIMIT {_MOST_OF_A_DOSSIER}) AS it
 """  # noqa: S608 - fixed texts
+# What another copy has noted since it was read stays; but what is applied was found with the dossier locked.
 _NOTE = """
 UPDATE ministry_event e SET dossier_code = n.code, state = n.state, reason = n.reason, action = n.action,
   happened_at = n.happened_at, version = n.version, vocabulary_version = n.vocabulary_version,
@@ -52,9 +55,16 @@ UPDATE ministry_event e SET dossier_code = n.code, state = n.state, reason = n.r
     CASE WHEN e.state = n.state AND e.version IS NOT DISTINCT FROM n.version THEN e.settled_at END,
     clock_timestamp()) END
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::int[], $8::int[],
-            $9::int[])
-  AS n(id, code, state, reason, action, happened_at, version, vocabulary_version, tried_version)
-WHERE e.id = n.id
+            $9::int[], $10::text[])
+  AS n(id, code, state, reason, action, happened_at, version, vocabulary_version, tried_version, was)
+WHERE e.id = n.id AND (e.state = n.was OR n.state = 'applied')
+"""
+# Not ripe again before its dossier or its vocabulary is another: what fails once fails the next second too.
+_FAULTED = """
+UPDATE ministry_event e SET state = 'refused', reason = $3, version = NULL,
+  tried_version = (SELECT d.version FROM dossier d WHERE d.code = e.dossier_code),
+  vocabulary_version = (SELECT max(v.version) FROM vocabulary v WHERE v.source = e.source)
+WHERE e.id = $1 AND e.state = $2
 """
 # What may pass now: its dossier is there, has moved since, or a newer version of its vocabulary is.
 _RIPE = f"""
@@ -109,6 +119,8 @@ class Outcome:
 
     number: int
     state: State
+    was: State
+    """As it was read: what is something else by now is not overwritten."""
     code: str | None = None
     reason: str | None = None
     action: str | None = None
@@ -153,7 +165,8 @@ async def ripe(rx: Reading, limit: int) -> list[Row]:
 
 
 async def note(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
-    """Write down what became of them."""
+    """Write down what became of them; those that stand otherwise than they were read are left as they are."""
+    outcomes = sorted(outcomes, key=lambda it: it.number)  # one lock order for all copies
     if outcomes:
         await tx.raw.execute(
             _NOTE,
@@ -166,7 +179,13 @@ async def note(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
             [it.version for it in outcomes],
             [it.vocabulary_version for it in outcomes],
             [it.tried_version for it in outcomes],
+            [it.was for it in outcomes],
         )
+
+
+async def note_fault(tx: Transaction, row: Row, reason: str) -> None:
+    """This event cannot be settled, by a fault of ours: it stands refused until something about it changes."""
+    await tx.raw.execute(_FAULTED, row["id"], row["state"], reason)
 
 
 async def forget(tx: Transaction) -> int:

@@ -1,7 +1,7 @@
 """`POST /v1/persons/documents`: what a person has handed in or got before, so that it is not asked for again.
 
-NĐ 118/2025 Đ4.2a; NĐ 310/2026. Only an agency that has an open dossier of the person is told, for a stated purpose that
-the gateway's log keeps with the dossiers concerned.
+NĐ 118/2025 Đ4.2a; NĐ 310/2026. Only officers are told, of an agency that has received an open dossier of the person
+whose identity is confirmed, for a stated purpose that the gateway's log keeps with the dossiers concerned.
 """
 
 from datetime import datetime
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from fastapi import Header, Request, Response
 from pydantic import Field, StringConstraints
 
-from dossier import reuse_store
+from dossier import reuse_store, reusing
 from dossier.bodies import PersonalId
 from dossier.person import PersonKeys
 from dossier.refusal import NoOpenDossier, PurposeRequired
@@ -73,7 +73,9 @@ async def person_documents(
     body: PersonDocumentsBody,
     purpose: Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)] = None,
 ) -> Response:
-    """Documents of a person in dossiers of all agencies, for an agency that handles an open dossier of this person."""
+    """Documents of a person in dossiers of all agencies, for officers of an agency that has received an open dossier of
+    this person, whose identity is confirmed.
+    """
     if not purpose or not purpose.strip():
         raise PurposeRequired
     keys: PersonKeys = request.app.state.person_keys
@@ -84,7 +86,7 @@ async def person_documents(
     database: Database = request.app.state.api_database
     async with database.reading(caller.agencies) as rx:
         code = await reuse_store.handled(rx, hashes)
-    if code is None:
+    if code is None or caller.role not in reusing.OFFICERS:
         raise NoOpenDossier  # the same for a person whom nobody knows
     async with database.reading() as rx:
         rows = await reuse_store.documents(rx, hashes, place[0], body.limit + 1)

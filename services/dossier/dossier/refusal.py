@@ -136,9 +136,10 @@ class PurposeRequired(BadRequest):
 
 
 class NoOpenDossier(Forbidden):
-    """A person's documents are shown to who handles an open dossier of that person."""
+    """A person's documents are shown to officers who have received an open dossier of that person."""
 
-    code, title = "no_open_dossier", "No agency of the caller handles an open dossier of this person"
+    code = "no_open_dossier"
+    title = "No agency of the caller handles a received open dossier of this person whose identity is confirmed"
 
 
 class ReusedDocumentNotFound(Conflict):

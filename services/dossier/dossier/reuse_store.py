@@ -8,8 +8,13 @@ from shared.db import Reading
 
 Row = Mapping[str, Any]
 
+# Received, and the identity confirmed or a reason given why not: else anybody opened a person's papers by filing in
+# that person's name. By the person's index first: sorting by code would walk the primary key.
 _HANDLED = f"""
-SELECT code FROM dossier WHERE person_hash = ANY($1::bytea[]) AND status IN {OPEN} ORDER BY code DESC LIMIT 1
+WITH theirs AS MATERIALIZED (
+  SELECT code, status, received_at, identity_outcome, detail FROM dossier WHERE person_hash = ANY($1::bytea[]))
+SELECT max(code) FROM theirs WHERE status IN {OPEN} AND received_at IS NOT NULL
+  AND (identity_outcome IN ('match', 'not_required') OR detail->>'identity_reason' <> '')
 """  # noqa: S608 - fixed texts
 # The conditions are those of `person_document` (migration 0013). What stands in several dossiers is shown once.
 _DOCUMENTS = """
@@ -37,7 +42,9 @@ _APPLICANT = "SELECT code, applicant, person_sealed FROM dossier WHERE code = $1
 
 
 async def handled(rx: Reading, hashes: Sequence[bytes]) -> str | None:
-    """An open dossier of this person that the reading's agencies handle, or took in for another."""
+    """An open dossier of this person, received and of confirmed identity, that the reading's agencies handle, or took
+    in for another.
+    """
     code: str | None = await rx.raw.fetchval(_HANDLED, list(hashes))
     return code
 

@@ -12,16 +12,16 @@ from typing import Any
 from dossier import correcting, handling, message, ministry_store, reading_store, settlement, store, vocabulary_store
 from dossier.handling import Procedures
 from dossier.message import Asked
-from dossier.ministry_store import Outcome, Row, State
+from dossier.ministry_store import HUB_FAULT, Outcome, Row, State
 from dossier.record import Dossier
 from dossier.settlement import Said, Settled
 from dossier.store import Change
 from dossier.vocabulary import Vocabulary, types_of, valid_at
 from shared import clock, events
-from shared.db import Database, Transaction
+from shared.db import Database, Transaction, passes_later
 from shared.errors import HubError, InvalidRequest
 from shared.events import Cause, Event
-from shared.telemetry import COUNTERS
+from shared.telemetry import COUNTERS, log
 
 _AT_ONCE = 200
 _TOPIC = "lgsp.ministry"
@@ -63,18 +63,43 @@ class Ministries:
     async def take_up(self, tx: Transaction, codes: Sequence[str]) -> None:
         """A fact has come to these dossiers: what waited for it may pass."""
         rows = await ministry_store.of_dossiers(tx, codes)
-        await self.settle(tx, [row for row in rows if row["state"] in ("waiting", "refused")])
+        await self.settle_each(tx, [row for row in rows if row["state"] in ("waiting", "refused")])
 
     async def step(self) -> int:
         """A worker's step: some of what may pass now. How many."""
         async with self._database.transaction() as tx:
             ripe = await ministry_store.ripe(tx, _AT_ONCE)
-            await self.settle(tx, ripe)
+            await self.settle_each(tx, ripe)
             forgotten = await ministry_store.forget(tx)
         return len(ripe) + forgotten
 
-    async def settle(self, tx: Transaction, rows: Sequence[Row]) -> list[Outcome]:
-        """Give these events their effect, with all that was said of their dossiers; what became of each."""
+    async def settle_each(self, tx: Transaction, rows: Sequence[Row]) -> list[Outcome]:
+        """`settle`; where that fails, one event at a time: none is held up by another at which the hub fails."""
+        try:
+            async with tx.savepoint():
+                return await self.settle(tx, rows)
+        except Exception as fault:
+            if passes_later(fault):
+                raise
+        outcomes: list[Outcome] = []
+        for row in rows:
+            try:
+                async with tx.savepoint():
+                    outcomes += await self.settle(tx, [row], alone=True)
+            except Exception as fault:
+                if passes_later(fault):
+                    raise
+                COUNTERS.bugs.labels("ministries").inc()
+                log.error("ministry_event_failed", number=row["id"], exc_info=fault)
+                reason = f"{HUB_FAULT}: {type(fault).__name__}"
+                await ministry_store.note_fault(tx, row, reason)
+                outcomes.append(Outcome(row["id"], "refused", row["state"], reason=reason))
+        return outcomes
+
+    async def settle(self, tx: Transaction, rows: Sequence[Row], *, alone: bool = False) -> list[Outcome]:
+        """Give these events their effect, with all that was said of their dossiers (`alone`: all that was applied);
+        what became of each.
+        """
         if not rows:
             return []
         heard = await self._heard(tx, rows)
@@ -87,7 +112,8 @@ class Ministries:
         asking = [it for it in asking if states.get(it.number) == it.row["state"]]
         outcomes += [_unmatched(it) for it in asking if _code(it) not in dossiers]
         own = {it.number for it in asking}
-        said = [row for row in await ministry_store.of_dossiers(tx, sorted(dossiers)) if row["id"] not in own]
+        said = await ministry_store.of_dossiers(tx, sorted(dossiers))
+        said = [row for row in said if row["id"] not in own and _counts(row, alone=alone)]
         concerned = [it for it in [*asking, *await self._heard(tx, said)] if _documents(it)[0] in dossiers]
         filed = await store.filed_papers(tx, [_documents(it) for it in concerned])
         by_dossier: dict[str, list[_Heard]] = defaultdict(list)
@@ -118,12 +144,18 @@ class Ministries:
         taken = [said[it.number] for it in allowed if it.row["state"] == "applied"]
         fresh = [said[it.number] for it in allowed if it.row["state"] != "applied"]
         terms, now = self._procedures.terms(dossier), clock.now()
-        if settlement.is_ahead(dossier, fresh, taken):
+        was_tried = any(it.row["state"] in ("waiting", "refused") for it in allowed)
+        if not was_tried and settlement.is_ahead(dossier, fresh, taken):
             return settlement.settled(dossier, None, fresh, terms, now)
         entries = correcting.entries(await reading_store.history(tx, [dossier.code]))
-        counted = {entry.ministry_event for entry in entries}
+        counted = {it.ministry_event: it.version for it in entries if it.ministry_event is not None}
         # What was taken and does not count any more was put right by people: it stays out.
-        return settlement.settled(dossier, entries, [*fresh, *(it for it in taken if it.number in counted)], terms, now)
+        said_all = [*fresh, *(it for it in taken if it.number in counted)]
+        made = settlement.settled(dossier, entries, said_all, terms, now)
+        for number in counted.keys() & {it.number for it in fresh}:  # the history knows better than its note
+            made.refused.pop(number, None)
+            made.taken.setdefault(number, counted[number])
+        return made
 
     async def _heard(self, tx: Transaction, rows: Sequence[Row]) -> list[_Heard]:
         known: dict[str, list[Vocabulary]] = defaultdict(list)
@@ -132,6 +164,12 @@ class Ministries:
                 Vocabulary(row["source"], row["version"], row["valid_from"], row["valid_to"], types_of(row["types"]))
             )
         return [_hear(row, known[row["source"]]) for row in rows]
+
+
+def _counts(row: Row, *, alone: bool) -> bool:
+    """Whether what was said earlier has a say in what is settled now: not what the hub itself fails at."""
+    failed = (row["reason"] or "").startswith(HUB_FAULT)
+    return row["state"] == "applied" or not (alone or failed)
 
 
 def _hear(row: Row, known: Sequence[Vocabulary]) -> _Heard:
@@ -189,7 +227,7 @@ def _unmatched(it: _Heard) -> Outcome:
 def _outcome(it: _Heard, state: State, reason: str | None, **members: Any) -> Outcome:
     command = None if it.asked is None else it.asked.command
     return Outcome(
-        it.number, state, reason=reason, action=None if command is None else command.action,
+        it.number, state, it.row["state"], reason=reason, action=None if command is None else command.action,
         happened_at=(command.at if command else None) or it.event.time,
         vocabulary_version=it.by_version if state in ("applied", "past") else it.newest_version,
         **members,

@@ -6,7 +6,7 @@ Pure. Neither holds personal data; what does is added by the routes, for a state
 from datetime import datetime
 from typing import Any
 
-from dossier import charge
+from dossier import charge, verdict
 from dossier.record import STATUS_NAMES, Dossier, Status, Step
 
 
@@ -100,14 +100,19 @@ def event_data(
         "returned_at": after.returned_at,
         "identity_outcome": after.identity_outcome,
         "ended_at": ended_at(after),
-        "payments": {
-            "due_vnd": charge.due_vnd(after.charges),
-            "paid_vnd": charge.paid_vnd(after.charges),
-            "online": charge.is_online(after.charges),
-        },
+        "national_late_at": verdict.national_late_at(after),
+        "payments": _payments(after),
         "digitised": after.has_digitised,
         "electronic_result": after.has_electronic_result,
         "change": change,
+    }
+
+
+def _payments(after: Dossier) -> dict[str, Any]:
+    return {
+        "due_vnd": charge.due_vnd(after.charges),
+        "paid_vnd": charge.paid_vnd(after.charges),
+        "online": charge.is_online(after.charges),
     }
 
 

@@ -68,7 +68,16 @@ def _wanted(event: Event) -> Wanted:
         ended_at=_moment(state.get("ended_at") or state.get("finished_at")),
         last_at=datetime.fromisoformat(change["at"]),
         payment_flag=_payment_flag(state.get("payments")),
+        national_late_at=_national_late_at(state),
     )
+
+
+def _national_late_at(state: Mapping[str, Any]) -> str | None:
+    """As `Wanted` has it; events of before the verdicts were told leave it open."""
+    if "national_late_at" not in state:
+        return None
+    late = _moment(state["national_late_at"])
+    return "infinity" if late is None else late.isoformat()
 
 
 def _moment(text: str | None) -> datetime | None:

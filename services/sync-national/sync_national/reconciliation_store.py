@@ -13,7 +13,7 @@ import orjson
 
 from shared.db import Reading, Transaction
 from shared.events import new_id
-from sync_national.comparison import FIGURES, Difference, Ours
+from sync_national.comparison import FIGURES, LATE, ON_TIME, Difference, Ours
 
 _PIECE_ROWS = 2000
 _FRESH_SECONDS = 600
@@ -68,7 +68,9 @@ SELECT dossier_code, agency_code, status_code::text,
   payment_flag, desired_progress, state, reason, owner,
   {_ON_THE_WAY},
   coalesce(greatest(acknowledged_at, unsynced_since) > $4, false),
-  coalesce({_ACTIVE}, true), NULL::text -- the verdict, once events of dossiers tell it
+  coalesce({_ACTIVE}, true),
+  CASE WHEN promised_at IS NULL OR national_late_at IS NULL THEN NULL
+       WHEN national_late_at < $4 THEN '{LATE}' ELSE '{ON_TIME}' END
 FROM standing WHERE destination = $1 AND dossier_code COLLATE "C" > $5 ORDER BY dossier_code COLLATE "C"
 """  # noqa: S608 - our own text
 _CODES = f"""

@@ -27,7 +27,9 @@ class Wanted(NamedTuple):
     ended_at: datetime | None = None
     last_at: datetime | None = None
     payment_flag: str | None = None
-    """DuocThanhToanTrucTuyen; this and the four before it are what a reconciliation compares."""
+    """DuocThanhToanTrucTuyen; this, the four before it and the next are what a reconciliation compares."""
+    national_late_at: str | None = None
+    """Late by the national rule after this moment, `infinity` for never; None: the event does not tell."""
 
 
 class Claim(NamedTuple):
@@ -59,13 +61,14 @@ class Outcome(NamedTuple):
 _WANT = """
 INSERT INTO standing AS s (destination, dossier_code, agency_code, status_code, state,
                            desired_version, desired_progress, due_at, unsynced_since,
-                           filed_at, promised_at, ended_at, last_at, payment_flag)
+                           filed_at, promised_at, ended_at, last_at, payment_flag, national_late_at)
 SELECT $1, code, agency, status, 'pending', version, progress,
-       greatest(clock_timestamp(), recorded + make_interval(secs => $13)), recorded,
-       filed, promised, ended, last_change, payment
+       greatest(clock_timestamp(), recorded + make_interval(secs => $14)), recorded,
+       filed, promised, ended, last_change, payment, national_late::timestamptz
 FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::int[], $7::timestamptz[], $8::timestamptz[],
-            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[])
-  AS wanted (code, agency, status, version, progress, recorded, filed, promised, ended, last_change, payment)
+            $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[])
+  AS wanted (code, agency, status, version, progress, recorded, filed, promised, ended, last_change, payment,
+             national_late)
 ORDER BY code
 ON CONFLICT (destination, dossier_code) DO UPDATE SET
   agency_code = excluded.agency_code,
@@ -77,6 +80,7 @@ ON CONFLICT (destination, dossier_code) DO UPDATE SET
   ended_at = excluded.ended_at,
   last_at = excluded.last_at,
   payment_flag = excluded.payment_flag,
+  national_late_at = excluded.national_late_at,
   state = CASE WHEN s.state IN ('synced', 'parked') THEN 'pending' ELSE s.state END,
   due_at = CASE WHEN s.state IN ('synced', 'parked') THEN excluded.due_at
                 ELSE coalesce(s.due_at, excluded.due_at) END,

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from dossier import consumers, vocabulary
+from dossier import consumers, handling, ministry_store, settlement, vocabulary
+from dossier.record import Dossier
+from dossier.settling import Ministries
 from shared import clock
-from shared.events import Event, new_event
+from shared.db import Transaction
+from shared.events import Event, EventTooLarge, new_event
 from tests.service.dossier.conftest import Hub
 from tests.service.dossier.test_facts import DOCUMENTS, ministry, record, say, verified
 from tests.support.neighbours import eventually
@@ -62,6 +65,12 @@ async def step(hub: Hub) -> None:
     """What the service's worker does every second."""
     worker = next(it for it in hub.app.state.runtime.workers if it.name == "ministries")
     await worker._step()
+
+
+def ministries(hub: Hub) -> Ministries:
+    reader = next(it for it in hub.app.state.runtime.readers if it.topic == consumers.MINISTRY)
+    found: Ministries = reader._handler.__self__._ministries
+    return found
 
 
 async def test_two_ministries_speak_in_their_own_words(hub: Hub) -> None:
@@ -274,3 +283,81 @@ async def test_what_waits_for_the_identity_is_taken_up_by_it(hub: Hub) -> None:
     assert await ledger(hub) == [("waiting", "identity_pending")]
     await say(hub, consumers.IDENTITY, verified(code))
     assert await ledger(hub) == [("applied", None)]
+
+
+async def test_an_older_look_does_not_undo_what_another_copy_has_applied(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await declared(hub, JUSTICE)
+    code = await hub.file()
+    await hub.act(code, "receive")
+    await say(hub, consumers.MINISTRY, from_justice(code, 33))
+    types = json.loads(JUSTICE.model_dump_json(include={"types"}))["types"]
+    types[STATUS_TYPE]["action"]["values"]["33"] = "start"
+
+    async def overtaken(tx: Transaction, codes: Sequence[str]) -> dict[str, Dossier]:
+        monkeypatch.undo()
+        await declared(hub, JUSTICE, types=types)
+        await step(hub)
+        await until_ledger(hub, "applied")
+        return await handling.lock(tx, codes)
+
+    async with hub.database.transaction() as tx:
+        rows = await ministry_store.numbered(tx, [1])
+        monkeypatch.setattr(handling, "lock", overtaken)
+        await ministries(hub).settle(tx, rows)
+    [kept] = await hub.rows("SELECT state, version FROM ministry_event")
+    assert (kept["state"], kept["version"]) == ("applied", 3)
+    await step(hub)
+    assert (await record(hub, code))["version"] == 3
+
+
+async def test_what_the_history_has_is_noted_as_applied_and_not_taken_again(hub: Hub) -> None:
+    code = await hub.file()
+    await say(hub, consumers.MINISTRY, ministry(code, action="receive", at=datetime.now(UTC).isoformat()))
+    # As an older look of another copy left it.
+    await hub.rows("UPDATE ministry_event SET state = 'refused', version = NULL, tried_version = NULL")
+    await step(hub)
+    await until_ledger(hub, "applied")
+    assert [row["version"] for row in await hub.rows("SELECT version FROM ministry_event")] == [2]
+    assert (await record(hub, code))["version"] == 2
+
+
+async def test_an_event_at_which_the_hub_fails_holds_no_other_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = await hub.file(), await hub.file()
+    for code in (bad, good):
+        await say(hub, consumers.MINISTRY, ministry(code, action="start"))
+        real = settlement.settled
+
+    def failing(known: Dossier, *others: Any) -> Any:
+        if known.code == bad:
+            raise EventTooLarge
+        return real(known, *others)
+
+    monkeypatch.setattr(settlement, "settled", failing)
+    for code in (bad, good):
+        await hub.act(code, "receive")
+    await step(hub)
+    await until_ledger(hub, "refused", "applied")
+    assert (await ledger(hub))[0][1] == "hub_fault: EventTooLarge"
+    seen = (await hub.get("/v1/events/unsettled", **OPERATOR)).json()["items"]
+    assert [(it["dossier_code"], it["owner"]) for it in seen] == [(bad, "hub")]
+    # A fact comes all the same, and what follows is settled without it.
+    await say(hub, consumers.IDENTITY, verified(bad))
+    assert await hub.rows("SELECT 1 FROM parked") == []
+    assert (await record(hub, bad))["identity"]["outcome"] == "match"
+    monkeypatch.undo()
+    await hub.act(bad, "extend", reason="Thêm", new_due_at=(datetime.now(UTC) + timedelta(days=90)).isoformat())
+    await step(hub)
+    await until_ledger(hub, "applied", "applied")
+
+
+async def test_a_list_of_an_event_is_as_long_as_one_of_a_request(hub: Hub) -> None:
+    line = {"code": "A", "name": "Lệ phí", "kind": "fee", "amount_vnd": 1}
+    code = await hub.file()
+    await say(hub, consumers.MINISTRY, ministry(code, "tax.notice-issued", lines=[line] * 101),
+              ministry(await hub.file(), action="request_payment", fees=[line] * 101),
+              ministry(await hub.file(), "dossier.result-issued", documents=[{"name": "Kết quả"}] * 201))  # fmt: skip
+    assert {(state, reason and reason.split(":")[0]) for state, reason in await ledger(hub)} == {
+        ("unmapped", "invalid_request")
+    }

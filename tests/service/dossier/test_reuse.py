@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shared import strict_json
 from tests.service.dossier.conftest import Hub, a_filing
 
 PURPOSE = {"hub-purpose": "Giai quyet ho so"}
@@ -35,6 +36,20 @@ async def test_only_who_handles_an_open_dossier_sees_them(hub: Hub) -> None:
         assert (answer.status_code, answer.json()["code"]) == (403, "no_open_dossier"), "known and unknown alike"
     assert (await documents(hub)).status_code == 403, "a finished dossier is not handled any more"
     new = await hub.file(agency_code="H08.16", attachments=[])
+    for identity, is_received, who in (
+        ("match", False, {}), ("pending", True, {}), ("mismatch", True, {}), ("match", True, {"role": "portal"}),
+        ("match", True, {"role": "operator"}),
+    ):  # fmt: skip
+        await hub.rows("UPDATE dossier SET identity_outcome = $2, received_at = CASE WHEN $3 THEN now() END "
+                       "WHERE code = $1", new, identity, is_received)  # fmt: skip
+        answer = await documents(hub, **there, **who)
+        assert (answer.status_code, answer.json()["code"]) == (403, "no_open_dossier"), (identity, is_received, who)
+    for identity, detail in (("not_required", {}), ("mismatch", {"identity_reason": "Có giấy gốc"}), ("match", {})):
+        await hub.rows("UPDATE dossier SET identity_outcome = $2, detail = detail || $3::jsonb WHERE code = $1",
+                       new, identity, strict_json.dumps(detail).decode())  # fmt: skip
+        assert (await documents(hub, **there)).status_code == 200, identity
+    await hub.rows("UPDATE dossier SET detail = detail - 'identity_reason', received_at = NULL WHERE code = $1", new)
+    await hub.act(new, "receive")
     answer = await documents(hub, **there)
     assert answer.status_code == 200, answer.text
     assert answer.json()["handled"] == {"dossier_code": new}

@@ -152,6 +152,8 @@ class Province:
         state = {name: dossier[name] for name in (*names, *times, "payments")} | {
             "ended_at": dossier["finished_at"] or dossier["refused_at"]
         }
+        if "national_late_at" in dossier:
+            state["national_late_at"] = dossier["national_late_at"]
         change = {
             "action": "move",
             "from_status": from_status,

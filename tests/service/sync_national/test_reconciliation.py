@@ -183,6 +183,28 @@ async def test_a_file_calls_what_was_filed_at_the_portal_by_the_portals_code(hub
     assert (found["compared"], found["equal"], found["missing_here"]) == (2, 1, 0)
 
 
+async def test_their_monitors_verdict_is_held_against_ours(hub: Hub) -> None:
+    client = await hub.start()
+    due = "2026-03-09T10:00:00+00:00"
+    late, never, not_told = await hub.province.file(
+        a_dossier(1, due_at=due, national_late_at="2026-03-05T10:00:00+00:00"),
+        a_dossier(2, due_at=due, national_late_at=None),
+        a_dossier(3, due_at=due),
+    )
+    await until_level(client, [late, never, not_told])
+    header = "MaHoSo,TrangThaiHoSo,NgayHenTra,DanhGiaTienDo"
+
+    async def differing(word: str, **query: str) -> list[str]:
+        lines = [f"{code},1,20260309170000,{word}" for code in (late, never, not_told)]
+        found = await compared_with(client, "\n".join([header, *lines]).encode(), **query)
+        assert all(item["kinds"] == ["verdict_differs"] for item in found["items"])
+        assert found["verdict_differs"] == len(found["items"])
+        return [item["code"] for item in found["items"]]
+
+    assert await differing("Đúng hạn") == [late]
+    assert await differing("Quá hạn") == [never]
+
+
 async def test_a_file_of_a_period_does_not_miss_the_dossiers_of_others(hub: Hub) -> None:
     client = await hub.start()
     codes = await level(hub, client, 2)

@@ -17,6 +17,9 @@ INSIDE = [
     "[64:ff9b::7f00:1]", "[64:ff9b::10.0.0.1]", "[2002:7f00:1::]", "[2002:a00:1::1]", "[fc00::1]", "[fd12::1]",
     "[fe80::1]", "[fe80::1%25eth0]", "[ff02::1]", "[fec0::1]",
     "localhost", "LOCALHOST", "localhost.", "a.localhost", "kho.internal", "may.local", "may.lan", "db", "kho", "kho.",
+    "127.0.0.1\u00ad", "127.0.0.1\u200b", "10.0.0.5\u2060", "169.254.169.254\ufeff", "foo.inter\u00adnal",
+    "127.0.0.1\u180b", "127.0.0.1\ufe0f", "127.0.0.1\U000e0100", "foo.inter\u034fnal", "127.0.0.1%C2%AD",
+    "foo.inter\u1806nal", "foo.inter\u3164nal",
     "127.0.0.1.256", "1.2.3.4.5", "256.1.1.1", "0x100000000", "4294967296", "09.1.1.1", "",
 ]  # fmt: skip
 """Private places; and what ends like a number but is none, which every reader takes for something else."""
@@ -70,3 +73,15 @@ def test_every_spelling_of_an_address_is_judged_like_the_address(number: int) ->
     address = ipaddress.IPv4Address(number)
     expected = address.is_global and not address.is_multicast and not address.is_reserved
     assert {is_public(f"http://{host}/") for host in spellings(number)} == {expected}
+
+
+_UNSEEN = [chr(point) for point in (0xAD, 0x34F, 0x180B, 0x200B, 0x200D, 0x2060, 0xFE00, 0xFE0F, 0xFEFF, 0xE0101)]
+
+
+@given(
+    st.sampled_from(["127.0.0.1", "10.0.0.5", "kho.internal", "kq.example"]),
+    st.integers(0, 12),
+    st.sampled_from(_UNSEEN),
+)
+def test_what_is_not_seen_is_in_no_public_host(host: str, place: int, unseen: str) -> None:
+    assert not is_public(f"http://{host[:place]}{unseen}{host[place:]}/")

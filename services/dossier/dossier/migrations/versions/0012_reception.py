@@ -17,4 +17,4 @@ def upgrade() -> None:
             f"CREATE POLICY receiver ON {table} TO dossier_api "
             "USING (receiver_code IS NOT NULL AND hub_covers(receiver_code))"
         )
-    run("CREATE INDEX ON dossier (receiver_code, code) WHERE receiver_code IS NOT NULL")
+    run("CREATE INDEX dossier_receiver ON dossier (code) WHERE receiver_code IS NOT NULL")
