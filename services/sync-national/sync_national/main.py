@@ -96,6 +96,7 @@ def _reconcile(settings: Settings, runtime: Runtime, courier: Courier, portal: P
         courier.dossiers,
         portal,
         look_ups_at_once=_LOOK_UPS_AT_ONCE,
+        calls_per_minute=settings.portal_calls_per_minute,
     )
     replayer = Replayer(DESTINATION, runtime.system_database, courier.bell)
     runtime.work("replay", replayer.step, idle_seconds=_REPLAY_SECONDS)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 
-_PLAIN_BATCH_CALLS = 4
+PLAIN_BATCH_CALLS = 4
 """Log in, insert, update, progress: a batch is begun only when so many calls are left."""
 Reserve = Callable[[int], Awaitable[tuple[int, float]]]
 """Asks for so many calls; tells how many were granted, and in how many seconds there are new ones."""
@@ -76,12 +76,17 @@ class Quota:
 
     def __init__(self, reserve: Reserve | None = None, chunk: int = 10) -> None:
         self._reserve = reserve
-        self._chunk = max(chunk, _PLAIN_BATCH_CALLS)
+        self._chunk = max(chunk, PLAIN_BATCH_CALLS)
         self._left = 0
         self._ends = 0.0
         self._over_until = 0.0
         self._begun = 0
         self._asking = asyncio.Lock()
+
+    @property
+    def left(self) -> int:
+        """Calls reserved here for this minute and not made yet."""
+        return self._left if time.monotonic() < self._ends else 0
 
     @property
     def wait_seconds(self) -> float:
@@ -108,7 +113,7 @@ class Quota:
 
     async def _begin(self) -> bool:
         async with self._asking:
-            may_begin = await self._filled(_PLAIN_BATCH_CALLS * (self._begun + 1))
+            may_begin = await self._filled(PLAIN_BATCH_CALLS * (self._begun + 1))
             self._begun += may_begin
             return may_begin
 

@@ -24,10 +24,12 @@ from sync_national import export_file, layout_store, portal_record, reconciliati
 from sync_national.comparison import FIGURES, Difference, Merge, Ours, Theirs, compare
 from sync_national.export_file import Sorter
 from sync_national.export_layout import UnreadableFile
+from sync_national.pacing import PLAIN_BATCH_CALLS
 from sync_national.portal import Portal
 from sync_national.portal_record import Item, MappingFailed, Prepared
 from sync_national.reconciliation_store import Task, Wish
 
+Pair = tuple[Ours, Theirs | None]
 _LEASE_SECONDS = 60.0
 _PAGE = 200
 _WRITTEN_AT_ONCE = 5000
@@ -58,6 +60,7 @@ class Reconciler:
         portal: Portal,
         *,
         look_ups_at_once: int,
+        calls_per_minute: int = 0,
     ) -> None:
         self._destination = destination
         self._system = system
@@ -65,6 +68,7 @@ class Reconciler:
         self._dossiers = dossiers
         self._portal = portal
         self._places = asyncio.Semaphore(look_ups_at_once)
+        self._calls_per_minute = calls_per_minute
 
     async def step(self) -> int:
         """Work on the next one that is due; 0 when there is none."""
@@ -177,38 +181,59 @@ class Reconciler:
             if await self._must_wait():
                 await self._write(task, position, figures, [], _WAIT_SECONDS)
                 return
+            room = min(_PAGE, await self.calls_to_spare())
+            if room <= 0:
+                await self._write(task, position, figures, [], _WAIT_SECONDS)
+                return
             began = clock.now()
             async with self._api.reading(task.agencies) as rx:
-                codes = await reconciliation_store.codes(rx, self._destination, task, position, _PAGE)
+                codes = await reconciliation_store.codes(rx, self._destination, task, position, room)
             if not codes:
                 await self._write(task, position, figures, [], None, "done")
                 return
-            try:
-                differences = await self._page(codes, began, figures)
-            except Upstream as fault:
+            done, pairs, fault = await self._asked(codes)
+            position = done[-1] if done else position
+            differences = await self._compared(pairs, began, figures)
+            if fault is not None:
                 log.warning("reconciliation_waits", fault=fault.internal or fault.message)
-                await self._write(task, position, figures, [], _WAIT_SECONDS)
+                await self._write(task, position, figures, differences, _WAIT_SECONDS)
                 return
-            position = codes[-1]
             if not await self._write(task, position, figures, differences):
                 return
+
+    async def calls_to_spare(self) -> int:
+        """Look-ups that leave this minute's deliveries a quarter of the portal's calls, and at least one batch's."""
+        if not self._calls_per_minute:
+            return _PAGE
+        async with self._system.reading() as rx:
+            taken = await status_store.calls_this_minute(rx, self._destination)
+        kept = max(PLAIN_BATCH_CALLS, self._calls_per_minute // 4)
+        return self._calls_per_minute - taken + self._portal.quota.left - kept
 
     async def _must_wait(self) -> bool:
         async with self._system.reading() as rx:
             is_held = await status_store.is_held(rx, self._destination)
         return is_held or self._portal.is_closed_for_now
 
-    async def _page(self, codes: Sequence[str], began: datetime, figures: dict[str, Any]) -> list[Difference]:
-        """Compare so many dossiers; counts them in `figures` only when all could be looked up. Raises `Upstream`."""
-        items = await self._dossiers.read(codes)
-        answers = await asyncio.gather(
-            *(self._looked_up(items[code]) for code in codes if code in items), return_exceptions=True
-        )
-        pairs = []
-        for answer in answers:
+    async def _asked(self, codes: Sequence[str]) -> tuple[Sequence[str], list[Pair], Upstream | None]:
+        """Both sides of the codes up to the first that could not be looked up, and why it could not."""
+        try:
+            items = await self._dossiers.read(codes)
+        except Upstream as fault:
+            return [], [], fault
+        wanted = [code for code in codes if code in items]
+        answers = await asyncio.gather(*(self._looked_up(items[code]) for code in wanted), return_exceptions=True)
+        pairs: list[Pair] = []
+        for code, answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, Upstream):
+                return codes[: codes.index(code)], pairs, answer
             if isinstance(answer, BaseException):
                 raise answer
             pairs.append(answer)
+        return codes, pairs, None
+
+    async def _compared(self, pairs: Sequence[Pair], began: datetime, figures: dict[str, Any]) -> list[Difference]:
+        """The differences of so many dossiers; counts them in `figures`."""
         unlike = {ours.code: (ours, theirs) for ours, theirs in pairs if theirs is None or compare(ours, theirs)}
         async with self._system.reading() as rx:
             standing = await reconciliation_store.settled(rx, self._destination, list(unlike), began)
@@ -232,7 +257,7 @@ class Reconciler:
             figures[name] += number
         return found
 
-    async def _looked_up(self, item: Item) -> tuple[Ours, Theirs | None]:
+    async def _looked_up(self, item: Item) -> Pair:
         code = str(item["code"])
         async with self._places:
             found, _ = await self._portal.look_up(portal_record.portal_code(item))

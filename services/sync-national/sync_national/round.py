@@ -25,7 +25,7 @@ _LET_GO = Trouble("unreachable", "Hết thời hạn giữ hồ sơ trước khi
 _ROWS_UNSETTLED = Trouble("unsettled", "Cổng có thể còn ghi các dòng tiến độ đã gửi trước đó")
 _ROWS_UNTELLABLE = Trouble("untellable", "Cổng không cho biết các dòng tiến độ đã nhận hay chưa")
 _NOT_THERE = Trouble("broken", "Dịch vụ hồ sơ không có hồ sơ này")
-_BYSTANDER = "Lô bị từ chối vì hồ sơ khác"
+_BYSTANDER = "Cổng nói về hồ sơ khác trong lô"
 
 
 @dataclass(slots=True)
@@ -284,8 +284,7 @@ class Round:
         for passage in sent:
             trouble = answer.each.get(passage.prepared.code, answer).trouble
             passage.left_open |= trouble is not None and trouble.kind == "lost"
-            about_it = answer.kind in {"accepted", "trouble"} or answer.named in {None, passage.prepared.code}
-            passage.exchanges.append((exchange, about_it))
+            passage.exchanges.append((exchange, _is_about(answer, passage.prepared.code)))
 
     def _exchange_list(self, exchanges: Sequence[tuple[Exchange, bool]]) -> str:
         texts = []
@@ -299,6 +298,13 @@ class Round:
 
 def _names(sent: Iterable[Passage]) -> dict[str, str]:
     return {passage.prepared.portal_code: passage.prepared.code for passage in sent}
+
+
+def _is_about(answer: Answer, code: str) -> bool:
+    """Of an answer for each, only the one that was not accepted can be meant; of two nobody knows which."""
+    if answer.kind == "each":
+        return answer.each.keys() == {code}
+    return answer.kind in {"accepted", "trouble"} or answer.named in {None, code}
 
 
 def _is_missing(answer: Answer, passage: Passage) -> bool:

@@ -5,8 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
+import pytest
 import time_machine
 
+from sync_national.change import Trouble
+from sync_national.portal import Found
 from tests.service.sync_national.conftest import OPERATE, READ, Hub
 from tests.service.sync_national.province import a_dossier
 from tests.service.sync_national.waiting import until, until_level, until_state
@@ -348,3 +351,39 @@ async def test_what_a_middleware_holds_is_compared_by_its_files_only(hub: Hub) -
     assert await reconciler.verify() == 0
     assert (await client.get(PATH)).json()["items"] == []
     assert (await compared_with(client, an_export([])))["state"] == "done"
+
+
+async def test_few_calls_a_minute_bring_it_forward_a_few_dossiers_at_a_time(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = hub.app()
+    client = await hub.in_process(app)
+    client.headers.update(hub.tokens.headers(**OPERATE))
+    codes = await level(hub, client, 7)
+    room, closed, look_up = [3], [codes[5]], app.state.portal.look_up
+
+    async def calls_to_spare() -> int:
+        return room.pop() if room else 0
+
+    async def sometimes(code: str) -> Any:
+        found, exchange = await look_up(code)
+        return (Found(None, Trouble("unreachable", "Hết số lần gọi")) if code in closed else found), exchange
+
+    monkeypatch.setattr(app.state.reconciler, "calls_to_spare", calls_to_spare)
+    monkeypatch.setattr(app.state.portal, "look_up", sometimes)
+    id_ = (await client.post(PATH, json={})).json()["id"]
+
+    async def has_compared(count: int) -> bool:
+        async with hub.system.transaction() as tx:
+            await tx.execute("UPDATE reconciliation SET due_at = clock_timestamp() WHERE due_at IS NOT NULL")
+            figures = await tx.value("SELECT figures FROM reconciliation WHERE id::text = :id", id=id_)
+        return bool(figures.get("compared", 0) == count)
+
+    await until(lambda: has_compared(3), what="as many as there were calls")
+    room.append(200)
+    await until(lambda: has_compared(5), what="those before the one that got no answer")
+    closed.clear()
+    room += [200] * 10
+    await until(lambda: has_compared(7), what="the rest")
+    found = await ended(client, id_)
+    assert (found["compared"], found["equal"]) == (7, 7)
