@@ -13,7 +13,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from console.cookie import Cookies
 from shared import strict_json
@@ -24,6 +24,7 @@ SCOPE = "openid sync:read sync:operate report:read audit:read dossier:read payme
 HOME = "/console"
 ATTEMPT_COOKIE, SESSION_COOKIE = "hub_console_sign_in", "hub_console"
 ATTEMPT_SECONDS = 600
+_LONGEST_RETURN = 1500
 
 
 class SignInFailed(Forbidden):
@@ -119,6 +120,7 @@ def _name_in(id_token: str) -> str:
 
 
 def inside(return_to: str) -> str:
-    """A path of the console, whatever was asked for: no open redirect."""
+    """A path of the console that its cookie can hold, whatever was asked for: no open redirect."""
     own = return_to == HOME or return_to.startswith((f"{HOME}/", f"{HOME}?"))
-    return return_to if own and return_to.isprintable() and "\\" not in return_to else HOME
+    is_plain = return_to.isprintable() and "\\" not in return_to
+    return return_to if own and is_plain and len(quote(return_to)) <= _LONGEST_RETURN else HOME

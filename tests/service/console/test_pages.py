@@ -64,6 +64,12 @@ async def test_a_forged_state_or_no_cookie_does_not_sign_in(console: Console) ->
     assert "hub_console=" not in str(console.client.cookies)
 
 
+async def test_a_page_too_long_to_remember_leads_home(console: Console) -> None:
+    for page in ("/console/" + "ệ" * 1500, "/console/sync?q=" + "a" * 1600):
+        begun = await console.client.get("/console/sign-in", params={"to": page})
+        assert begun.status_code == 303, begun.text
+
+
 async def test_an_expired_token_leads_to_the_sign_in_again(console: Console, token_issuer: TokenIssuer) -> None:
     client = await signed_in(console, token_issuer, life_seconds=-60)
     assert (await client.get("/console")).status_code == 303
