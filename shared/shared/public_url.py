@@ -10,11 +10,13 @@ connects, at that moment: a name that leads inside cannot be told here.
 
 import re
 import unicodedata
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import unquote, urlsplit
 
 _INSIDE_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "private", "home.arpa")
 _NAT64 = IPv6Network("64:ff9b::/96")
+_ORIGIN = re.compile(r"[^/?#]*://[^/?#]*")
 _NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?")
 _UNSEEN = re.compile(
@@ -27,12 +29,21 @@ _MOST = 2**32
 
 def is_public(url: str) -> bool:
     """Whether the URL is http(s) and its host is not inside somebody's network, as far as its text tells."""
+    if "\\" in url:
+        return False
+    origin = _ORIGIN.match(url)
+    return _is_public_origin(origin[0] if origin else url)
+
+
+@lru_cache(maxsize=4096)
+def _is_public_origin(origin: str) -> bool:
+    """Of what stands before the path: a portal's documents lie at few hosts, and all of them are asked about."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(origin)
         host, port = parts.hostname, parts.port
     except ValueError:
         return False
-    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or "\\" in url or port == 0:
+    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or port == 0:
         return False
     if "[" in parts.netloc:
         return _is_public_address(host)

@@ -28,7 +28,7 @@ class Settings(ServiceSettings):
     portal_calls_per_minute: int = Field(default=0, ge=0)
     sync_workers: int = Field(default=3, ge=1, le=16)
     sync_batch_size: int = Field(default=100, ge=1, le=500)
-    sync_delay_seconds: float = Field(default=0.2, ge=0)
+    sync_delay_seconds: float = Field(default=0.1, ge=0)
     sync_longest_delay_seconds: float = Field(default=15.0, ge=0)
     sync_lease_seconds: float = Field(default=90.0, gt=0)
     sync_first_retry_seconds: float = Field(default=1.0, gt=0)
