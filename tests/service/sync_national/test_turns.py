@@ -96,3 +96,12 @@ async def test_operators_see_what_the_minute_still_has(hub: Hub) -> None:
     left = (await client.get("/v1/sync/status")).json()["destinations"][0]["quota_left"]
     # Reserved ten at a time, by each batch that finds too few; nothing, when the minute turned since.
     assert left in range(550, 601, 10)
+
+
+async def test_a_comparison_leaves_deliveries_a_quarter_of_the_minute(hub: Hub) -> None:
+    app = hub.app(portal_calls_per_minute=100)
+    await hub.in_process(app)
+    async with hub.system.transaction() as tx:
+        assert (await store.reserve_calls(tx, PORTAL, 40, 100))[0] == 40
+    # 100 less the 40 taken, less a quarter; nothing is taken yet when the minute turned since.
+    assert await app.state.reconciler.calls_to_spare() in (35, 75)
