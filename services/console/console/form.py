@@ -103,7 +103,8 @@ def _read(request: Request, operator: Operator, content: FormData) -> Form:
             many.setdefault(name, []).append(value)
     fields = {name: values[-1] for name, values in many.items()}
     # Kept for the page that says that a service is away: it offers the same form, under the same key, once more.
-    request.state.form = many
+    # A file cannot be offered again.
+    request.state.form = many if file is None else {}
     return Form(Forms.key(request.app.state.forms, operator, fields.get(SEAL)), fields, many, file)
 
 

@@ -25,6 +25,9 @@ _SAYINGS = {
     503: ("Tạm thời không đọc được", "Một dịch vụ của trục chưa trả lời. Trang sẽ đọc được khi dịch vụ hoạt động lại."),
 }
 _NOT_OURS = "Biểu mẫu đã cũ hoặc không phải của trang này; chưa có gì được thực hiện. Hãy mở lại trang rồi gửi lại."
+_UNSURE_OF_FILE = (
+    "Chưa rõ tệp đã được nhận hay chưa. Hãy xem danh sách đối soát: nếu lần đối soát này chưa có thì gửi lại tệp."
+)
 _UNSURE = (
     "Một dịch vụ của trục chưa trả lời, nên chưa biết việc này đã được thực hiện hay chưa. "
     "Gửi lại là an toàn: nếu đã được thực hiện thì không bị làm lần thứ hai."
@@ -99,7 +102,7 @@ def _apology(request: Request, error: HubError) -> Response:
         text = _NOT_OURS
     again = getattr(request.state, "form", None) if error.status >= 500 else None
     if again is not None:
-        text = _UNSURE
+        text = _UNSURE if again else _UNSURE_OF_FILE
     live = request.headers.get("hx-request") == "true"
     # htmx shows a part only of a good answer; the page it belongs to goes on asking.
     template, status = ("apology_live.html", 200) if live else ("apology.html", error.status)

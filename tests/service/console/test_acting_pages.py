@@ -195,6 +195,18 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_key(console: Cons
     assert (first[2], first[1]["idempotency-key"]) == (second[2], second[1]["idempotency-key"])
 
 
+async def test_a_file_whose_answer_is_lost_is_looked_for_before_it_is_sent_again(
+    console: Console, token_issuer: TokenIssuer
+) -> None:
+    client = await signed_in(console, token_issuer)
+    seal = seal_in((await client.get(FILE)).text)
+    console.neighbours.is_down = True
+    form = {"form": seal, "layout": "dvcqg", "why": "Quý"}
+    lost = await client.post(FILE, data=form, files={"file": ("cong.csv", b"MaHoSo\nx")})
+    assert (lost.status_code, "Hãy xem danh sách đối soát" in lost.text) == (503, True)
+    assert seal not in lost.text
+
+
 async def test_a_session_that_ended_says_that_nothing_was_done(console: Console, token_issuer: TokenIssuer) -> None:
     client = await signed_in(console, token_issuer)
     seal = seal_in((await client.get(INCIDENT)).text)
