@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 
 from shared.db import Transaction
-from shared.errors import Conflict, InvalidRequest
+from shared.errors import Conflict, FieldError, InvalidRequest
 
 MAX_KEY_LENGTH = 255
 WAIT_MILLISECONDS = 2000
@@ -40,6 +40,14 @@ class Stored:
     status: int
     body: bytes
     headers: Mapping[str, str]
+
+
+def key_of(headers: Mapping[str, str]) -> str | None:
+    """The key that came with a request, for routes that read their headers by hand. Raises `InvalidRequest`."""
+    key = headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY_LENGTH:
+        raise InvalidRequest(errors=[FieldError("header:Idempotency-Key", f"has 1 to {MAX_KEY_LENGTH} characters")])
+    return key
 
 
 def digest(body: bytes) -> str:

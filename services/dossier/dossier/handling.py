@@ -140,6 +140,11 @@ async def lock(tx: Transaction, codes: Iterable[str]) -> dict[str, Dossier]:
     return await store.lock(tx, sorted(codes))
 
 
+async def lock_free(tx: Transaction, codes: Iterable[str]) -> dict[str, Dossier]:
+    """Lock those that nobody else holds at the moment, waiting for none."""
+    return await store.lock(tx, sorted(codes), waits=False)
+
+
 async def act(
     tx: Transaction, wanted: Sequence[Wanted], procedures: Procedures, dossiers: dict[str, Dossier]
 ) -> list[Step | Refused]:

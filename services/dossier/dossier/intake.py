@@ -7,7 +7,8 @@ a key or a reference in between) repeats the group line by line.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from dossier.intake_store import Line
 from dossier.numbering import Numbers
 from dossier.person import PersonKeys
 from dossier.refusal import ExternalReferenceTaken
-from dossier.singles import Singles
+from dossier.singles import Apart, Rights, Singles
 from dossier.submitting import Draft, Sender
 from shared import clock, idempotency, strict_json
 from shared.auth import Caller
@@ -57,17 +58,20 @@ class Intake:
         self,
         database: Database,
         direct: Direct,
-        singles: Singles,
         catalogue: Catalogue,
         numbers: Numbers,
         person_keys: PersonKeys,
     ) -> None:
         self._database = database
         self._direct = direct
-        self._singles = singles
+        self._singles: Singles[Line, None] = Singles(self._store_together, self._store_apart)
         self._catalogue = catalogue
         self._numbers = numbers
         self._person_keys = person_keys
+
+    def open(self) -> AbstractAsyncContextManager[None]:
+        """Takes single dossiers until the end."""
+        return self._singles.open()
 
     async def one(self, body: bytes, caller: Caller, key: str | None, cause: Cause) -> Stored:
         """Store one dossier; the answer, or the first answer under the same key (then `Idempotency-Replayed`)."""
@@ -80,16 +84,23 @@ class Intake:
             number = (await self._numbers.draw({draft.day: 1}))[draft.day][0]
             sender = Sender(caller, cause, key, sha)
             line = submitting.line(draft, number, sender, self._person_keys, in_batch=False)
-            await self._singles.insert(caller.agencies, line)
+            await self._singles.submit(caller, line)
             crashpoint("intake.after_commit")
         except (HubError, _TAKEN, _LOCKED) as refusal:
             return await self._first_answer(filing, caller, key, sha, refusal)
         return Stored(201, line.answer.encode(), {"location": submitting.location(line.dossier.code)})
 
-    async def _insert(self, lines: Sequence[Line], caller: Caller) -> None:
+    async def _insert(self, agencies: Iterable[str], lines: Sequence[Line]) -> None:
         """One statement, one transaction: a concurrent request under the same key is waited for, two seconds."""
-        await intake_store.insert(self._direct, caller.agencies, lines)
+        await intake_store.insert(self._direct, agencies, lines)
         crashpoint("intake.after_commit")
+
+    async def _store_together(self, rights: Rights, lines: Sequence[Line]) -> list[Apart | None]:
+        await intake_store.insert(self._direct, rights.agencies, lines)
+        return [None] * len(lines)
+
+    async def _store_apart(self, rights: Rights, line: Line) -> None:
+        await intake_store.insert(self._direct, rights.agencies, [line])
 
     async def _first_answer(
         self, filing: Filing, caller: Caller, key: str | None, sha: str | None, refusal: Exception
@@ -202,7 +213,7 @@ class Intake:
             sender = Sender(caller, cause, entry.key, entry.sha)
             number = numbers[entry.draft.day].pop(0)
             lines.append(submitting.line(entry.draft, number, sender, self._person_keys, in_batch=True))
-        await self._insert(lines, caller)
+        await self._insert(caller.agencies, lines)
         for entry, line in zip(drafted, lines, strict=True):
             entry.answer = {"status": 201, "code": line.dossier.code}
 

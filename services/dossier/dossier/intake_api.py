@@ -8,7 +8,7 @@ from dossier import ndjson
 from dossier.answers import DossierAnswer, LineAnswer
 from dossier.bodies import Filing
 from dossier.intake import Intake
-from dossier.openapi import LEAN, json_body, ndjson_body
+from dossier.openapi import json_body, lean, ndjson_body
 from dossier.refusal import (
     ActionNotForRole,
     AgencyNotValid,
@@ -18,7 +18,7 @@ from dossier.refusal import (
 )
 from shared import idempotency, web
 from shared.auth import Caller
-from shared.errors import AgencyNotPermitted, FieldError, InvalidRequest, PayloadTooLarge
+from shared.errors import AgencyNotPermitted, PayloadTooLarge
 from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 
 router = web.router(tags=["dossiers"])
@@ -43,9 +43,7 @@ def _intake(request: Request) -> Intake:
 async def submit(request: Request) -> Response:
     """File a dossier. 201 means stored."""
     caller = await web.caller_of(request, "dossier:write")
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= idempotency.MAX_KEY_LENGTH:
-        raise InvalidRequest(errors=[FieldError("header:Idempotency-Key", "has 1 to 255 characters")])
+    key = idempotency.key_of(request.headers)
     answer = await _intake(request).one(await request.body(), caller, key, web.cause(request))
     return Response(answer.body, answer.status, dict(answer.headers), "application/json")
 
@@ -57,7 +55,7 @@ router.add_api_route(
     status_code=201,
     response_model=DossierAnswer,
     responses=_REFUSALS,
-    openapi_extra=json_body(Filing) | LEAN,
+    openapi_extra=json_body(Filing) | lean(),
     route_class_override=web.LeanRoute,
 )
 

@@ -25,6 +25,7 @@ from dossier import (
     vocabulary_api,
     working_calendar,
 )
+from dossier.acting import Acting
 from dossier.cataloguing import Catalogue
 from dossier.consumers import Consumers
 from dossier.handling import Procedures
@@ -35,7 +36,6 @@ from dossier.person import PersonKeys
 from dossier.rekeying import Rekeying
 from dossier.settings import Settings
 from dossier.settling import Ministries
-from dossier.singles import Singles
 from shared import exchanges, service
 from shared.auth import JwksSource
 from shared.db import Database
@@ -112,21 +112,17 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         api_url = settings.database_api_url.get_secret_value()
         direct = Direct(api_url, size=settings.intake_lanes, wake=database.wake)
         runtime.close_at_end(direct)
-        singles = Singles(direct)
         app.state.tail = Tail(runtime.system_database, feed_api.TOPIC, feed_api.told)
         runtime.close_at_end(app.state.tail)
-        app.state.intake = Intake(database, direct, singles, catalogue, Numbers(database), person_keys)
+        app.state.intake = Intake(database, direct, catalogue, Numbers(database), person_keys)
+        app.state.acting = Acting(database, procedures, person_keys, transition_api.record)
         _follow(runtime, procedures)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
         runtime.work("person keys", rekeying.refresh, idle_seconds=settings.person_keys_check_seconds)
         runtime.work("rekeying", rekeying.step, idle_seconds=settings.person_keys_check_seconds)
         every_seconds = settings.stuck_check_seconds
         runtime.work("stuck", lambda: _look(runtime.system_database, every_seconds), idle_seconds=every_seconds / 3)
-        singles.start()
-        async with runtime.running(app):
-            try:
-                yield
-            finally:
-                await singles.stop()
+        async with runtime.running(app), app.state.intake.open(), app.state.acting.open():
+            yield
 
     return service.create("LGSP Hub: dossiers", ROUTERS, opening)

@@ -4,18 +4,23 @@ from typing import Any
 
 from pydantic import BaseModel
 
-LEAN: dict[str, Any] = {
-    "security": [{"oauth2": []}],
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        }
-    ],
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
-"""What a route without dependencies has to say itself: the token, the idempotency key."""
+
+
+def lean(*parameters: dict[str, Any]) -> dict[str, Any]:
+    """What a route without dependencies has to say itself: the token, the idempotency key, its other parameters."""
+    return {"security": [{"oauth2": []}], "parameters": [*parameters, _KEY]}
+
+
+def code_in_path(longest: int) -> dict[str, Any]:
+    """The dossier's code, of so many characters at most."""
+    schema = {"type": "string", "minLength": 1, "maxLength": longest}
+    return {"name": "code", "in": "path", "required": True, "schema": schema}
 
 
 def json_body(kind: type[BaseModel]) -> dict[str, Any]:

@@ -1,53 +1,96 @@
-"""Single dossiers that come at the same time are stored together: one statement, one flush of the disk for all.
+"""Single requests that come at the same time are carried out together: one transaction, one flush of the disk for all.
 
-Nobody's dossier can fail another's: a group that the database refuses is written again one by one. Callers of other
-agencies are other groups, because row-level security is set for a statement.
+```
+came alone ─▶ carried out at once
+came while others are carried out ─▶ with all who did, as soon as those are done
+the group failed, or says `APART` of one ─▶ that one by itself, after the group: it may wait or fail, the others not
+```
+Nobody's request can fail or hold up another's. Callers with other rights are other groups, because row-level security
+is set for a transaction.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Generic, Literal, NamedTuple, TypeVar
 
-import asyncpg
-
-from dossier import intake_store
-from dossier.intake_store import Line
-from shared.direct import Direct
+from shared.auth import Caller
 from shared.errors import HubError
 from shared.grouping import Grouped
 
 _MOST_TOGETHER = 64
-_Outcome = Exception | None
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Singles:
-    """Started and stopped with the service."""
+class Rights(NamedTuple):
+    """What those have in common who share a transaction."""
 
-    def __init__(self, direct: Direct) -> None:
-        self._direct = direct
-        self._grouped: Grouped[tuple[tuple[str, ...], Line], _Outcome] = Grouped(self._write, max_group=_MOST_TOGETHER)
-        self.start, self.stop = self._grouped.start, self._grouped.stop
+    client_id: str
+    agencies: tuple[str, ...]
 
-    async def insert(self, agencies: tuple[str, ...], line: Line) -> None:
-        """Durable when this returns. Raises what the database refused of this line."""
-        refused = await self._grouped.submit((agencies, line))
-        if refused is not None:
-            raise refused
 
-    async def _write(self, waiting: Sequence[tuple[tuple[str, ...], Line]]) -> list[_Outcome]:
-        places: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for place, (agencies, _) in enumerate(waiting):
-            places[agencies].append(place)
-        outcomes: list[_Outcome] = [None] * len(waiting)
+class _Apart(Enum):
+    """What a group says of one that it left alone: carry that one out by itself."""
 
-        async def write(agencies: tuple[str, ...], group: Sequence[int]) -> None:
-            try:
-                await intake_store.insert(self._direct, agencies, [waiting[place][1] for place in group])
-            except (HubError, asyncpg.PostgresError) as refused:
-                if len(group) == 1:
-                    outcomes[group[0]] = refused
-                else:
-                    await asyncio.gather(*(write(agencies, [place]) for place in group))
+    APART = "apart"
 
-        await asyncio.gather(*(write(agencies, group) for agencies, group in places.items()))
+
+APART = _Apart.APART
+Apart = Literal[_Apart.APART]
+
+
+class Singles(Generic[T, R]):
+    """`together` carries out a group and waits for nobody; `apart` one request, and may wait. Both commit."""
+
+    def __init__(
+        self,
+        together: Callable[[Rights, Sequence[T]], Awaitable[Sequence[R | Apart]]],
+        apart: Callable[[Rights, T], Awaitable[R]],
+    ) -> None:
+        self._together = together
+        self._apart = apart
+        self._grouped: Grouped[tuple[Rights, T], R | Apart | Exception] = Grouped(
+            self._by_rights, max_group=_MOST_TOGETHER
+        )
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Requests are taken until the end."""
+        self._grouped.start()
+        try:
+            yield
+        finally:
+            await self._grouped.stop()
+
+    async def submit(self, caller: Caller, item: T) -> R:
+        """Durable when this returns. Raises what `together` or `apart` raised of this one."""
+        rights = Rights(caller.client_id, caller.agencies)
+        outcome = await self._grouped.submit((rights, item))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return await self._apart(rights, item) if outcome is APART else outcome
+
+    async def _by_rights(self, waiting: Sequence[tuple[Rights, T]]) -> list[R | Apart | Exception]:
+        places: dict[Rights, list[int]] = defaultdict(list)
+        for place, (rights, _) in enumerate(waiting):
+            places[rights].append(place)
+        outcomes: list[R | Apart | Exception] = [APART] * len(waiting)
+
+        async def run(rights: Rights, group: Sequence[int]) -> None:
+            found = await self._outcomes(rights, [waiting[place][1] for place in group])
+            for place, outcome in zip(group, found, strict=True):
+                outcomes[place] = outcome
+
+        await asyncio.gather(*(run(rights, group) for rights, group in places.items()))
         return outcomes
+
+    async def _outcomes(self, rights: Rights, items: Sequence[T]) -> Sequence[R | Apart | Exception]:
+        try:
+            return await self._together(rights, items)
+        except HubError as refused:  # not one of them: the database is away, and would be for each alone
+            return [refused] * len(items)
+        except Exception as fault:
+            return [fault] if len(items) == 1 else [APART] * len(items)

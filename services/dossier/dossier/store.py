@@ -21,6 +21,7 @@ STATE = """code, agency_code, procedure_code, procedure_version, channel, status
 """The columns `a_dossier` needs."""
 
 _LOCK = f"SELECT {STATE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"  # noqa: S608
+_LOCK_FREE = f"{_LOCK} SKIP LOCKED"
 
 # (column, type, value): what a change may alter.
 _CHANGES: tuple[tuple[str, str, Callable[[Dossier], Any]], ...] = (
@@ -90,9 +91,9 @@ class Change(NamedTuple):
     cause: Cause
 
 
-async def lock(tx: Transaction, codes: Sequence[str]) -> dict[str, Dossier]:
-    """Lock the dossiers the transaction may see, in code order."""
-    rows = await tx.raw.fetch(_LOCK, list(codes))
+async def lock(tx: Transaction, codes: Sequence[str], *, waits: bool = True) -> dict[str, Dossier]:
+    """Lock the dossiers the transaction may see, in code order; without `waits` only those that are free."""
+    rows = await tx.raw.fetch(_LOCK if waits else _LOCK_FREE, list(codes))
     return {row["code"]: a_dossier(row) for row in rows}
 
 

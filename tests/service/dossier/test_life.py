@@ -141,6 +141,48 @@ async def test_two_at_once_one_wins(hub: Hub) -> None:
     assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
 
 
+async def test_single_actions_that_come_together_have_each_their_own_answer(hub: Hub) -> None:
+    codes = [await hub.file(applicant=NO_ID) for _ in range(8)]
+    asked = [(code, "receive", {"key": f"k{n}"}) for n, code in enumerate(codes)]
+    asked += [(code, "receive", {"key": f"k{n}"}) for n, code in enumerate(codes)]  # repeats
+    asked += [(code, "start", {"expected_version": 7}) for code in codes]
+    asked += [("H08.15-230101-9999", "receive", {}), (codes[0], "fly", {}), (codes[1], "return_result", {})]
+    asked.append((codes[2], "stop", {"key": "k0"}))
+    answers = await asyncio.gather(*(hub.act(code, action, **more) for code, action, more in asked))
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [200] * 16 + [412] * 8 + [404, 422, 409, 422]
+    assert [answer.json()["code"] for answer in answers[:16]] == codes * 2
+    assert [answer.content for answer in answers[:8]] == [answer.content for answer in answers[8:16]]
+    assert sum("idempotency-replayed" in answer.headers for answer in answers) == 8
+    for code in codes:
+        assert [event["sequence"] for event in await hub.events(code)] == [1, 2]
+
+
+async def test_a_dossier_that_somebody_holds_delays_no_other(hub: Hub) -> None:
+    held, *free = [await hub.file(applicant=NO_ID) for _ in range(6)]
+    connection = await asyncpg.connect(hub.urls.owner)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT FROM dossier WHERE code = $1 FOR UPDATE", held)
+            waiting = asyncio.create_task(hub.act(held, "receive"))
+            for action in ("receive", "start"):
+                answers = await asyncio.gather(*(hub.act(code, action) for code in free))
+                assert {answer.status_code for answer in answers} == {200}
+            assert not waiting.done()
+        assert (await waiting).status_code == 200
+    finally:
+        await connection.close()
+
+
+async def test_a_key_used_at_two_copies_at_once_fails_nobody_else(start_hub: Callable[..., Awaitable[Hub]]) -> None:
+    hubs = [await start_hub(), await start_hub()]
+    codes = [await hubs[0].file(applicant=NO_ID) for _ in range(20)]
+    acts = [hubs[n % 2].act(code, "receive", key="k" if n < 4 else f"k{n}") for n, code in enumerate(codes)]
+    answers = await asyncio.gather(*acts)
+    assert sorted(answer.status_code for answer in answers[:4]) == [200, 422, 422, 422]
+    assert {answer.status_code for answer in answers[4:]} == {200}
+
+
 async def test_a_batch_of_actions_applies_in_order(hub: Hub) -> None:
     first, second, foreign = await hub.file(applicant=NO_ID), await hub.file(), await hub.file(agency_code="H08.14")
     lines: list[Any] = [
