@@ -78,6 +78,13 @@ def response(error: HubError) -> Response:
     return Response(strict_json.dumps(document(error)), error.status, headers, MEDIA_TYPE)
 
 
+def refused(error: HubError) -> Response:
+    """The answer to a request that ends with this error; what is ours or a neighbour's fault is logged."""
+    if error.status >= 500:
+        log.warning("request_failed", code=error.code, internal=error.internal)
+    return response(error)
+
+
 def invalid(failure: ValidationError | RequestValidationError) -> InvalidRequest:
     """What pydantic found, as our error: pointers and messages, never the input."""
     return InvalidRequest(errors=fields(failure.errors(), names_place=isinstance(failure, RequestValidationError)))
@@ -119,9 +126,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HubError)
     async def _hub_error(_request: Request, error: HubError) -> Response:
-        if error.status >= 500:
-            log.warning("request_failed", code=error.code, internal=error.internal)
-        return response(error)
+        return refused(error)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, failure: RequestValidationError) -> Response:

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 
@@ -151,7 +152,7 @@ def create(
     app.include_router(_operations)
     for router in routers:
         app.include_router(router)
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, lean=[it for router in routers for it in router.routes if isinstance(it, web.LeanRoute)])
     _declare_problem(app)
     return app
 
@@ -169,6 +170,7 @@ def serve(app: ASGIApp, settings: HubSettings, **options: Any) -> None:
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=5,
+        proxy_headers=False,  # the gateway lets no such header through, and what others say is not believed
         **{"http": OneWriteProtocol, **options},
     )
     listener = config.bind_socket()
@@ -180,10 +182,15 @@ def serve(app: ASGIApp, settings: HubSettings, **options: Any) -> None:
 
 
 class Edge:
-    """The outermost layer: times every request by route template, turns a bug into a 500 with an incident."""
+    """The outermost layer: times every request by route template, turns a bug into a 500 with an incident.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Requests for a `LeanRoute` go from here to its endpoint: the framework's layers and its search among all routes
+    cost 60 to 140 µs a request.
+    """
+
+    def __init__(self, app: ASGIApp, lean: Sequence[web.LeanRoute] = ()) -> None:
         self._app = app
+        self._lean = lean
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -199,7 +206,7 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, receive, watch)
+            await (self._lean_answer(scope, receive) or self._app)(scope, receive, watch)
         except Exception as fault:
             if status:
                 raise  # too late for an answer: the connection breaks, which no client takes for success
@@ -209,6 +216,27 @@ class Edge:
             HISTOGRAMS.request_seconds.labels(scope["method"], route, str(status)).observe(
                 time.perf_counter() - started
             )
+
+    def _lean_answer(self, scope: Scope, receive: Receive) -> ASGIApp | None:
+        for route in self._lean:
+            fits, more = Route.matches(route, scope)
+            if fits is Match.FULL:
+                scope.update(more, route=route)
+                return _answering(route.endpoint(Request(scope, receive)))
+        return None
+
+
+def _answering(endpoint: Awaitable[Response]) -> ASGIApp:
+    """What a lean endpoint answers, refusals included."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await endpoint
+        except HubError as refusal:
+            response = problems.refused(refusal)
+        await response(scope, receive, send)
+
+    return answer
 
 
 _operations = APIRouter(tags=["operations"], include_in_schema=False)

@@ -65,7 +65,7 @@ class LeanRoute(APIRoute):
     """For the two or three hot routes: declared like any other, but the endpoint takes the request alone.
 
     Solving three nested dependencies costs FastAPI 120 µs a request; such an endpoint calls `caller_of` itself and
-    declares what OpenAPI should know in `openapi_extra`.
+    declares what OpenAPI should know in `openapi_extra`. `service.Edge` finds it before the framework's own search.
     """
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]

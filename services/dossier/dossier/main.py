@@ -44,14 +44,15 @@ from shared.partner_key import PORTAL, PartnerKey
 from shared.published import Tail
 from shared.service import Runtime
 
+# In the order they are tried: the hot ones first.
 ROUTERS = (
     intake_api.router,
+    transition_api.router,
     combined_api.router,
     portal_api.router,
     reception_api.router,
     person_api.router,
     stuck_api.router,
-    transition_api.router,
     correction_api.router,
     petition_api.router,
     rating_api.router,

@@ -109,8 +109,7 @@ def serve(settings: Settings) -> None:
     """Run until told to stop."""
     front = create_app(settings)
     protocol = hardened(settings.header_deadline_seconds, settings.connections_per_address, front.refusal)
-    # What a caller says of proxies before us is never believed; what serves is nobody's business.
-    service.serve(front, settings, http=protocol, proxy_headers=False, server_header=False)
+    service.serve(front, settings, http=protocol, server_header=False)  # what serves is nobody's business
 
 
 def _upstreams(settings: Settings, most_under_way: int) -> dict[str, Upstream]:

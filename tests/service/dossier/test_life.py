@@ -143,7 +143,7 @@ async def test_two_at_once_one_wins(hub: Hub) -> None:
 
 async def test_single_actions_that_come_together_have_each_their_own_answer(hub: Hub) -> None:
     codes = [await hub.file(applicant=NO_ID) for _ in range(8)]
-    asked = [(code, "receive", {"key": f"k{n}"}) for n, code in enumerate(codes)]
+    asked: list[tuple[str, str, dict[str, Any]]] = [(it, "receive", {"key": f"k{n}"}) for n, it in enumerate(codes)]
     asked += [(code, "receive", {"key": f"k{n}"}) for n, code in enumerate(codes)]  # repeats
     asked += [(code, "start", {"expected_version": 7}) for code in codes]
     asked += [("H08.15-230101-9999", "receive", {}), (codes[0], "fly", {}), (codes[1], "return_result", {})]
