@@ -3,13 +3,15 @@
 ```
 asked for                        in the order of      index that gives that order
 overdue, late within             the due time         dossier_due (of each status that is still open)
-received from, to                the reception        dossier_received (of each status)
+received from, to                the reception        dossier_received (of each status), dossier_differs
 anything else                    the codes            primary key, dossier_status, _procedure, _channel, _person, …
 ```
 Codes begin with their agency's code, so an agency with all below it is one range of them: from `H08.15-` up to, not
 including, `H08.15/` ("-" "." "/" follow each other). An index gives one order for one status in one range: for several
-the first rows of each are found by themselves (an arm), and the page is the first of these. Row-level security holds
-besides; the ranges only spare it the walk over other agencies' dossiers.
+the first rows of each are found by themselves (an arm), and the page is the first of these. A condition that the index
+can tell (due time, procedure, channel stand in dossier_received) is told as one: an alternative would be read from the
+table, so "not overdue" is two arms. Row-level security holds besides; the ranges only spare it the walk over other
+agencies' dossiers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,10 +76,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Arm:
-    """One range of codes with one status; None: all."""
+    """One range of codes with one status; None: all. `due`: a condition that the index can tell by itself."""
 
     codes: tuple[str, str] | None
     status: int | None
+    due: str | None = None
 
 
 async def page(
@@ -112,7 +115,8 @@ def _arms(filters: Filters, ranges: list[tuple[str, str]] | None, after: Place |
     if filters.order != "code":
         # Ranges are no parts of this order: a few are gone through by themselves, many are left to the security.
         few = left if len(left) <= _MOST_RANGES or not left else [None]
-        if arms := [_Arm(codes, status) for codes in few for status in _statuses(filters)]:
+        statuses = [(status, due) for status in _statuses(filters) for due in _dues(filters, status)]
+        if arms := [_Arm(codes, status, due) for codes in few for status, due in statuses]:
             yield arms
         return
     each = [None] if filters.statuses is None else filters.statuses
@@ -126,6 +130,13 @@ def _statuses(filters: Filters) -> Iterable[int]:
     """Those that the index of this order has, as far as they are asked for."""
     indexed = OPEN if filters.order == "due_at" else tuple(map(int, Status))
     return indexed if filters.statuses is None else [it for it in indexed if it in filters.statuses]
+
+
+def _dues(filters: Filters, status: int) -> Sequence[str | None]:
+    """In the order of the reception, what is not overdue: by status either all of them, or these two kinds."""
+    if filters.order == "received_at" and filters.overdue is False and status in OPEN:
+        return ("due_at >= now()", "due_at IS NULL")
+    return (None,)
 
 
 async def _found(
@@ -159,7 +170,8 @@ def _firsts(filters: Filters, arms: Sequence[_Arm], after: Place | None, limit: 
 
 def _own(arm: _Arm, place: Callable[[Any], str]) -> list[str]:
     conditions = [] if arm.codes is None else [f"code >= {place(arm.codes[0])} AND code < {place(arm.codes[1])}"]
-    return conditions if arm.status is None else [*conditions, f"status = {arm.status}"]
+    conditions += [] if arm.status is None else [f"status = {arm.status}"]
+    return conditions if arm.due is None else [*conditions, arm.due]
 
 
 def _conditions(filters: Filters, after: Place | None, place: Callable[[Any], str]) -> list[str]:
@@ -184,9 +196,10 @@ def _conditions(filters: Filters, after: Place | None, place: Callable[[Any], st
         conditions.append(f"received_at >= {place(filters.received_from)}")
     if filters.received_to is not None:
         conditions.append(f"received_at < {place(filters.received_to)}")
-    if filters.overdue is not None:
-        # The arms are then those of the open statuses.
-        conditions.append("due_at < now()" if filters.overdue else f"(due_at < now() AND status IN {OPEN}) IS NOT TRUE")
+    if filters.overdue:
+        conditions.append("due_at < now()")  # the arms are then those of the open statuses
+    elif filters.overdue is False and filters.order == "code":
+        conditions.append(f"(due_at < now() AND status IN {OPEN}) IS NOT TRUE")
     if filters.verdicts_differ:
         conditions.append(_VERDICTS_DIFFER)
     if filters.late_until is not None:

@@ -25,7 +25,7 @@ FILTERS: dict[str, tuple[str, ...]] = {
 _SPREAD = """
 UPDATE dossier d SET status = s.status, channel = CASE WHEN n % 3 = 0 THEN 'counter' ELSE 'online' END,
   received_at = CASE WHEN s.status > 1 THEN now() - interval '1 day' * n - interval '6 hours' END,
-  due_at = CASE WHEN s.status > 1 THEN now() + interval '1 day' * (15 - n) + interval '12 hours' END,
+  due_at = CASE WHEN s.status > 1 AND n % 9 > 0 THEN now() + interval '1 day' * (15 - n) + interval '12 hours' END,
   late_at = CASE WHEN s.status IN (2, 4) THEN now() + interval '1 day' * (15 - n) + interval '12 hours' END
 FROM (SELECT code, row_number() OVER (ORDER BY code) AS n FROM dossier) AS numbered,
 LATERAL (SELECT (ARRAY[1, 2, 3, 4, 4, 6, 7, 8, 9, 10, 4, 4])[1 + n % 12] AS status) AS s WHERE d.code = numbered.code
