@@ -47,7 +47,7 @@ from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.telemetry import log
 
 router = web.router(tags=["dossiers"])
-CodeInPath = Annotated[str, Path(min_length=1, max_length=100)]
+CodeInPath = Annotated[str, Path(min_length=1, max_length=100), web.PRESENT_FORM]
 IdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
 _LOCKED = asyncpg.exceptions.LockNotAvailableError
 
