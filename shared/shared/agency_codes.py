@@ -22,6 +22,12 @@ def canonical(code: str) -> str:
     return ".".join(parts)
 
 
+def canonical_dossier(code: str) -> str:
+    """A dossier's code with its agency's in the present form: `000.00.15.H08-261122-0001` → `H08.15-261122-0001`."""
+    agency, dash, rest = code.partition("-")
+    return canonical(agency) + dash + rest
+
+
 def forms(code: str) -> list[str]:
     """All ways to write this code."""
     plain = canonical(code)

@@ -16,7 +16,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 
-from shared import crashpoint, inbox, problems, retention, strict_json, telemetry, web
+from shared import crashpoint, inbox, problems, retention, strict_json, succession, telemetry, web
 from shared.auth import INTERNAL_AUDIENCE, Caller, InternalToken, JwksSource, TokenVerifier
 from shared.db import Database
 from shared.errors import HubError
@@ -28,6 +28,7 @@ from shared.reader import Reader, ReaderBehind
 from shared.receipts import ReceiptCheck
 from shared.revocations import EVERY_SECONDS, RevocationCopy, Revocations
 from shared.settings import HubSettings, ServiceSettings
+from shared.succession import SuccessionCopy, Successions
 from shared.telemetry import HISTOGRAMS
 from shared.worker import Worker
 
@@ -90,6 +91,15 @@ class Runtime:
         worker = Worker(name, step, **timing)
         self.workers.append(worker)
         return worker
+
+    def follow_successions(self, dossier_url: str) -> None:
+        """Whoever has an agency has the dossiers of those that it succeeded, here too."""
+        if self.token is not None:
+            successions = Successions()
+            copy = SuccessionCopy(dossier_url, self.token.header, successions)
+            self.verifier.widen = successions.widen
+            self.close_at_end(copy)
+            self.work("successions", copy.step, idle_seconds=succession.EVERY_SECONDS)
 
     def close_at_end(self, *things: Closing) -> None:
         """Peers and other pools."""

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from shared import problems, strict_json
-from shared.agency_codes import canonical
+from shared.agency_codes import canonical, canonical_dossier
 from shared.auth import Caller, TokenVerifier
 from shared.db import Database, Reading, Transaction
 from shared.errors import (
@@ -160,6 +160,8 @@ AgencyFilter = Annotated[
     str | None, Query(max_length=35), AfterValidator(lambda code: None if code is None else canonical(code))
 ]
 """Lists narrowed to an agency, in either form of its code."""
+PRESENT_FORM = AfterValidator(lambda code: None if code is None else canonical_dossier(code))
+"""Annotates a dossier's code: its agency's may come in either form."""
 PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 

@@ -25,10 +25,12 @@ class Neighbours:
         """Knows no dossier yet; `tokens` is set once the port is known."""
         self.dossiers: dict[str, dict[str, Any]] = {}
         self.reads: list[list[str]] = []
+        self.successions: dict[str, str] = {}
         self.tokens = TokenIssuer()
         self.app = FastAPI()
         self.app.post("/oauth/token")(self._token)
         self.app.post("/internal/dossiers/read")(self._read)
+        self.app.get("/internal/agencies/successions")(self._succeeded)
 
     def know(self, code: str, **members: Any) -> dict[str, Any]:
         """Add a dossier with an invented applicant; members replace the defaults."""
@@ -41,6 +43,9 @@ class Neighbours:
             "token_type": "Bearer",
             "expires_in": 600,
         }
+
+    async def _succeeded(self) -> dict[str, Any]:
+        return {"items": self.successions}
 
     async def _read(self, request: Request, question: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
         assert request.headers["authorization"].startswith("Bearer ")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from citizen_db_adapter.citizen import Outcome
-from shared.web import Answer, Body
+from shared.web import PRESENT_FORM, Answer, Body
 
 
 def _birth(value: Any) -> Any:
@@ -24,6 +24,7 @@ def _birth(value: Any) -> Any:
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+DossierCode = Annotated[Code, PRESENT_FORM]
 PersonalId = Annotated[str, StringConstraints(pattern=r"^([0-9]{12}|[0-9]{9})$")]
 FullName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 BirthDate = Annotated[str, BeforeValidator(_birth)]
@@ -53,7 +54,7 @@ class VerifyBody(Body):
     date_of_birth: BirthDate | None = None
     purpose: Text
     legal_basis: Text
-    dossier_code: Code
+    dossier_code: DossierCode
     officer: Text
 
 
@@ -65,7 +66,7 @@ class LookupBody(Body):
     date_of_birth: BirthDate | None = None
     purpose: Annotated[str, StringConstraints(max_length=500)] = ""
     legal_basis: Text
-    dossier_code: Code | None = None
+    dossier_code: DossierCode | None = None
     officer: Text
     fields: Annotated[list[LookupField], Field(min_length=1, max_length=30)]
 

@@ -24,6 +24,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
     @asynccontextmanager
     async def opening(app: FastAPI) -> AsyncIterator[None]:
         runtime = Runtime("citizen_db_adapter", settings, jwks=jwks)
+        runtime.follow_successions(settings.dossier_url)
         register = _register(runtime, settings)
         dossiers = _dossiers(runtime, settings)
         sealer = Sealer.from_file(settings.encryption_key_file)

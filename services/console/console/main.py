@@ -51,6 +51,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
     @asynccontextmanager
     async def opening(app: FastAPI) -> AsyncIterator[None]:
         runtime = Runtime(NAME, settings, jwks=jwks, reports=True)
+        runtime.follow_successions(settings.dossier_url)
         if runtime.token is None:
             raise NoServiceKey
         for topic, handler in consumers.TOPICS.items():

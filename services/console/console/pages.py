@@ -15,6 +15,7 @@ from console.page_route import Operator, PageRoute, signed_in
 from console.report import Period
 from console.reporting import Report
 from shared import clock
+from shared.agency_codes import canonical_dossier
 from shared.errors import HubError, InvalidRequest, NotFound
 from shared.web import errors
 
@@ -53,7 +54,7 @@ async def sync_live(request: Request, operator: SignedIn) -> Response:
 @router.get("/dossiers")
 async def find_dossier(code: Annotated[str, Query(max_length=100)] = "") -> Response:
     """From the search box to the dossier's page."""
-    wanted = code.strip()
+    wanted = canonical_dossier(code.strip())
     return RedirectResponse(f"/console/dossiers/{quote(wanted, safe='')}" if wanted else "/console", 303)
 
 

@@ -35,7 +35,7 @@ from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 router = web.router(tags=["dossiers"])
 internal_router = web.router(tags=["internal"])
 
-CodeInPath = Annotated[str, Path(min_length=1, max_length=100)]
+CodeInPath = Annotated[str, Path(min_length=1, max_length=100), web.PRESENT_FORM]
 Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
 Reader = Annotated[Caller, web.requires("dossier:read")]
 Include = Annotated[Literal["history"] | None, Query()]

@@ -20,7 +20,7 @@ from shared import agency_codes, clock, problems, strict_json
 from shared.auth import Caller
 from shared.errors import FieldError, InvalidRequest
 from shared.public_url import is_public
-from shared.web import Body
+from shared.web import PRESENT_FORM, Body
 
 IMPORT_SCOPE = "dossier:import"
 MAX_VND = 10**12
@@ -70,6 +70,8 @@ name of nothing else for none."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=VISIBLE)]
 LongText = Annotated[str, StringConstraints(max_length=4000)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=VISIBLE)]
+DossierCode = Annotated[Code, PRESENT_FORM]
+"""Its agency's code stands in either form."""
 PersonalId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 AgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{agency_codes.OLD_FORM}", max_length=35)]
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]
@@ -103,7 +105,7 @@ class Attachment(Body):
     url: Url | None = None
     digitised: Annotated[bool, Field(strict=True)] = False
     reused: Literal["none", "component", "result"] = "none"
-    reused_from: Code | None = None
+    reused_from: DossierCode | None = None
     """The earlier dossier whose document this is, found there by `sha256`."""
     certified: Annotated[bool, Field(strict=True)] = False
     """An officer has compared it with the original: later dossiers may reuse it."""
@@ -191,14 +193,14 @@ class TransitionBody(Body):
 class TransitionLine(TransitionBody):
     """One line of `POST /v1/dossiers/transitions/batch`."""
 
-    code: Code
+    code: DossierCode
     idempotency_key: Key | None = None
 
 
 class RatingBody(Body):
     """`POST /v1/ratings`."""
 
-    dossier_code: Code
+    dossier_code: DossierCode
     score: Literal["very_satisfied", "satisfied", "dissatisfied"]
     at: Moment | None = None
 

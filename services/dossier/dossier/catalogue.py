@@ -181,18 +181,16 @@ class Snapshot:
             found = self.find(found.successor)
         return found
 
+    def successions(self, day: date) -> dict[str, str]:
+        """The agencies ended by `day` → who has their dossiers that day."""
+        ended = (it.code for it in self.agencies.values() if it.successor is not None and it.has_ended_by(day))
+        return {code: now.code for code in ended if (now := self.agency(code, day)) is not None}
+
     def predecessors(self, codes: Iterable[str], day: date) -> frozenset[str]:
         """The agencies ended by `day` whose dossiers are in the hands of these agencies, or of some below them."""
         own = tuple(codes)
-        return frozenset(
-            ended.code
-            for ended in self.agencies.values()
-            if ended.successor is not None
-            and ended.has_ended_by(day)
-            and (now := self.agency(ended.code, day)) is not None
-            and is_covered(now.code, own)
-            and not is_covered(ended.code, own)
-        )
+        now_by_ended = self.successions(day).items()
+        return frozenset(ended for ended, now in now_by_ended if is_covered(now, own) and not is_covered(ended, own))
 
     def procedure(self, code: str, day: date) -> Procedure | None:
         """The procedure's version in force on `day`."""

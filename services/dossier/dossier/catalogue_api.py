@@ -21,6 +21,7 @@ from dossier.catalogue_bodies import (
     ProcedureCode,
     ProcedurePage,
     ProcedureVersions,
+    Successions,
     a_procedure,
     agency_answer,
     procedure_answer,
@@ -201,6 +202,14 @@ async def internal_agencies(request: Request) -> AgencyPage:
     async with request.app.state.api_database.reading() as rx:
         found = await store.agencies(rx, None, "", None)
     return AgencyPage(items=[agency_answer(it) for it in found], next_cursor=None)
+
+
+@internal_router.get(
+    "/internal/agencies/successions", response_model=Successions, dependencies=[web.requires_internal()]
+)
+async def internal_successions(request: Request) -> Successions:
+    """The agencies that have ended, and who has their dossiers today: `shared.succession`."""
+    return Successions(items=dict(_catalogue(request).successions()))
 
 
 def _catalogue(request: Request) -> Catalogue:

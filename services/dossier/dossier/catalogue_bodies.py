@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from dossier.bodies import VISIBLE, Code
 from dossier.catalogue import (
@@ -20,12 +20,16 @@ from dossier.catalogue import (
     Result,
 )
 from dossier.deadline import Limit, SupplementPolicy, Unit
-from shared import web
+from shared import agency_codes, web
+from shared.agency_codes import canonical
 
 _MAX_VND = 10**12
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=VISIBLE)]
-AgencyCode = Annotated[str, StringConstraints(pattern=AGENCY_CODE, max_length=35)]
+AgencyCode = Annotated[
+    str, StringConstraints(pattern=f"{AGENCY_CODE}|{agency_codes.OLD_FORM}", max_length=35), AfterValidator(canonical)
+]
+"""In either form; kept in the present one."""
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]
 Level = Annotated[str, StringConstraints(min_length=1, max_length=50)] | Annotated[int, Field(ge=0, le=9)]
 
@@ -69,6 +73,12 @@ class AgencyPage(web.Answer):
 
     items: list[AgencyAnswer]
     next_cursor: str | None
+
+
+class Successions(web.Answer):
+    """Code of an ended agency → code of the one that has its dossiers today."""
+
+    items: dict[str, str]
 
 
 class LimitBody(web.Body):
@@ -128,6 +138,13 @@ class ProcedureBody(web.Body):
     def _ends_after_it_begins(self) -> "ProcedureBody":
         if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
             raise ValueError("valid_to lies before valid_from")
+        return self
+
+    @model_validator(mode="after")
+    def _papers_have_codes_of_their_own(self) -> "ProcedureBody":
+        for papers in (self.components, self.results):
+            if len({it.code for it in papers}) != len(papers):
+                raise ValueError("two papers have one code")
         return self
 
     @model_validator(mode="after")

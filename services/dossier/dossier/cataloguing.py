@@ -26,10 +26,10 @@ from dossier.refusal import AliasTaken
 from shared import clock
 from shared.auth import Caller
 from shared.db import Database, Reading, Transaction
+from shared.succession import Successions
 
 CHECK_EVERY_SECONDS = 2.0
 LAST_DAY_OF_DISTRICTS = date(2025, 6, 30)
-_MOST_WIDENED = 10_000
 
 
 class Catalogue:
@@ -38,7 +38,9 @@ class Catalogue:
     def __init__(self) -> None:
         self._snapshot: Snapshot = snapshot(-1, (), ())
         self._own_changes: list[Agency | Procedure] = []
-        self._widened: tuple[Snapshot, dict[tuple[tuple[str, ...], date], tuple[str, ...]]] = (self._snapshot, {})
+        self._successions = Successions()
+        self._found: Mapping[str, str] = {}
+        self._found_for: tuple[Snapshot, date] | None = None
 
     def find_agency(self, code: str) -> Agency | None:
         """The agency of this code, former code or alias, also when it is no longer valid."""
@@ -50,15 +52,16 @@ class Catalogue:
 
     def widened(self, caller: Caller) -> Caller:
         """The caller, who also has the dossiers of the agencies that his succeeded."""
-        if "*" in caller.agencies:
-            return caller
-        if self._widened[0] is not self._snapshot or len(self._widened[1]) > _MOST_WIDENED:
-            self._widened = (self._snapshot, {})
+        self.successions()
+        return self._successions.widen(caller)
+
+    def successions(self) -> Mapping[str, str]:
+        """The agencies that have ended → who has their dossiers today."""
         today = clock.local_date(clock.now())
-        known, key = self._widened[1], (caller.agencies, today)
-        if key not in known:
-            known[key] = tuple(sorted(self._snapshot.predecessors(caller.agencies, today)))
-        return replace(caller, agencies=(*caller.agencies, *known[key])) if known[key] else caller
+        if self._found_for is None or self._found_for[0] is not self._snapshot or self._found_for[1] != today:
+            self._found, self._found_for = self._snapshot.successions(today), (self._snapshot, today)
+            self._successions.replace(self._found)
+        return self._found
 
     def procedure(self, code: str, day: date) -> Procedure | None:
         """The procedure's version in force on `day` (Vietnamese date)."""

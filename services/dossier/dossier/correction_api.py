@@ -32,7 +32,7 @@ from shared.idempotency import IdempotencyKeyReused, RequestInProgress
 from shared.web import Body
 
 router = web.router(tags=["dossiers"])
-CodeInPath = Annotated[str, Path(min_length=1, max_length=100)]
+CodeInPath = Annotated[str, Path(min_length=1, max_length=100), web.PRESENT_FORM]
 IdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
 Desk = Annotated[Caller, web.requires("dossier:transition")]
 MAX_CHANGES = 20

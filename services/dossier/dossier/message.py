@@ -10,6 +10,7 @@ from dossier.charge import ChargeState, Payment
 from dossier.record import Command
 from dossier.vocabulary import ISSUE_RESULT, UnmappedValue, Vocabulary, named_dossier, translated
 from shared import clock, problems
+from shared.agency_codes import canonical_dossier
 from shared.errors import InvalidRequest
 from shared.events import Event
 from shared.vietnamese import fold
@@ -149,7 +150,13 @@ class Asked:
 
 
 def asked(event: Event, vocabulary: Vocabulary | None) -> Asked | None:
-    """By the ministry's vocabulary, else by the contract; None for a type nobody knows. Raises `InvalidRequest`.
+    """What it asks for, of a code in its present form; None: a type nobody knows. Raises `InvalidRequest`."""
+    said = _asked(event, vocabulary)
+    return None if said is None else replace(said, code=canonical_dossier(said.code))
+
+
+def _asked(event: Event, vocabulary: Vocabulary | None) -> Asked | None:
+    """By the ministry's vocabulary, else by the contract.
 
     A result finishes a dossier in work and joins one that has ended; a tax notice asks for payment.
     """
@@ -175,9 +182,11 @@ def dossier_of(event: Event, vocabulary: Vocabulary | None) -> str | None:
     """Which dossier an event names, understood or not; None: none that anybody could find."""
     meaning = None if vocabulary is None else vocabulary.types.get(event.type)
     if meaning is not None:
-        return named_dossier(meaning, envelope(event))
-    code = event.data.get("dossier_code")
-    return code if isinstance(code, str) and code else event.subject or None
+        code = named_dossier(meaning, envelope(event))
+    else:
+        said = event.data.get("dossier_code")
+        code = said if isinstance(said, str) and said else event.subject
+    return canonical_dossier(code) if code else None
 
 
 def envelope(event: Event) -> dict[str, Any]:

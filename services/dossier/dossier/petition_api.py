@@ -12,7 +12,7 @@ from dossier.bodies import (
     IMPORT_SCOPE,
     ActorBody,
     AgencyCode,
-    Code,
+    DossierCode,
     Key,
     LongText,
     Moment,
@@ -51,7 +51,7 @@ class PetitionBody(Body):
     """A petition about an agency, or about one of its dossiers. `at`: when it was received."""
 
     agency_code: AgencyCode
-    dossier_code: Code | None = None
+    dossier_code: DossierCode | None = None
     subject: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
     external_reference: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     actor: ActorBody | None = None
@@ -143,7 +143,7 @@ async def listed(
     rx: web.InReading,
     agency: Annotated[AgencyCode | None, Query()] = None,
     state: Annotated[PetitionState | None, Query()] = None,
-    dossier_code: Annotated[Code | None, Query()] = None,
+    dossier_code: Annotated[DossierCode | None, Query()] = None,
     late: bool | None = None,
     since: Since = None,
     until: Until = None,

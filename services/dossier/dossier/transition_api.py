@@ -34,6 +34,7 @@ from dossier.refusal import (
     TransitionNotAllowed,
 )
 from shared import clock, idempotency, strict_json, web
+from shared.agency_codes import canonical_dossier
 from shared.auth import Caller
 from shared.errors import FieldError, HubError, InvalidRequest, NotFound, PayloadTooLarge, PreconditionFailed
 from shared.events import Cause
@@ -91,6 +92,7 @@ async def transit(request: Request) -> Response:
     code = request.path_params["code"]
     if len(code) > _LONGEST_CODE:
         raise InvalidRequest(errors=[FieldError("path:code", f"has 1 to {_LONGEST_CODE} characters")])
+    code = canonical_dossier(code)
     key = idempotency.key_of(request.headers)
     body = await request.body()
     wanted = Wanted(

@@ -119,7 +119,7 @@ class ExchangePage(web.Answer):
 async def exchanges(
     rx: web.InReading,
     caller: Annotated[Caller, web.requires("audit:read")],
-    dossier_code: Annotated[str | None, Query(max_length=100)] = None,
+    dossier_code: Annotated[str | None, Query(max_length=100), web.PRESENT_FORM] = None,
     cursor: str | None = None,
     limit: web.PageSize = 100,
 ) -> Response:

@@ -69,7 +69,7 @@ async def read_events(
     caller: Annotated[Caller, web.requires("dossier:read")],
     source: Annotated[str | None, Query(min_length=1, max_length=500, pattern=_NAME)] = None,
     id: Annotated[str | None, Query(min_length=1, max_length=255, pattern=_NAME)] = None,  # noqa: A002 - the contract's name
-    dossier_code: Annotated[str | None, Query(min_length=1, max_length=255, pattern=_NAME)] = None,
+    dossier_code: Annotated[str | None, Query(min_length=1, max_length=255, pattern=_NAME), web.PRESENT_FORM] = None,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
     limit: web.PageSize = 100,
 ) -> EventDeliveries:

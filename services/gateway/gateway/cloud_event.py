@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from shared import strict_json
+from shared.agency_codes import canonical_dossier
 from shared.errors import FieldError, HubError, InvalidRequest
 from shared.events import MAX_BYTES
 
@@ -83,7 +84,7 @@ def _judged(envelope: Any) -> Pushed | InvalidRequest:
         return InvalidRequest(f"An event may have {MAX_BYTES} bytes")
     payload = envelope.get("data")
     code = payload.get("dossier_code") if isinstance(payload, dict) else None
-    code = code if isinstance(code, str) and 0 < len(code) <= 255 else None
+    code = canonical_dossier(code) if isinstance(code, str) and 0 < len(code) <= 255 else None
     return Pushed(
         envelope["id"],
         envelope["source"],

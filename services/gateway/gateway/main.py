@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> Front:
     """The gateway: its own routes inside, the forwarding layer around them (and outside of the framework)."""
     signer = Keys.from_file(settings.signing_keys_file, settings.gateway_url)
     runtime = Runtime("gateway", settings, jwks=JwksSource.of(signer.public()))
+    runtime.follow_successions(settings.dossier_url)
     recorder = Recorder(settings.database_system_url.get_secret_value())
     upstreams = _upstreams(settings, settings.upstream_most_under_way)
     waiting = _upstreams(settings, settings.long_at_once)

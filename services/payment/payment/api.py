@@ -67,7 +67,7 @@ async def collect(
 async def payments(
     rx: web.InReading,
     _caller: Annotated[Caller, web.requires("payment:read")],
-    dossier_code: Annotated[str | None, Query(max_length=100)] = None,
+    dossier_code: Annotated[str | None, Query(max_length=100), web.PRESENT_FORM] = None,
     agency: web.AgencyFilter = None,
     since: Annotated[str | None, Query(alias="from", description="day or time, inclusive")] = None,
     until: Annotated[str | None, Query(alias="to", description="day or time, inclusive")] = None,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Stri
 from payment.charge import LARGEST_AMOUNT_VND, Line, State
 from shared.clock import VIETNAM
 from shared.errors import FieldError, InvalidRequest
-from shared.web import Answer, Body
+from shared.web import PRESENT_FORM, Answer, Body
 
 
 def _moment(value: Any) -> Any:
@@ -41,7 +41,7 @@ class LineBody(Body):
 class CounterBody(Body):
     """`POST /v1/payments/counter`. Lines are optional; given ones add up to the amount."""
 
-    dossier_code: Code
+    dossier_code: Annotated[Code, PRESENT_FORM]
     amount_vnd: AmountVnd
     lines: Annotated[list[LineBody], Field(max_length=100)] = Field(default_factory=list)
     collected_by: Text

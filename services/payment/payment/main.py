@@ -23,6 +23,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
     @asynccontextmanager
     async def opening(app: FastAPI) -> AsyncIterator[None]:
         runtime = Runtime("payment", settings, jwks=jwks)
+        runtime.follow_successions(settings.dossier_url)
         platform = _platform(runtime, settings)
         dossiers = _dossiers(runtime, settings)
         counter = callback.Counter(platform, runtime.api_database)

@@ -23,6 +23,7 @@ internal_router = web.router(tags=["internal"])
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
 Key = Annotated[str | None, Header(alias="Idempotency-Key")]
+CodeInPath = Annotated[str, web.PRESENT_FORM]
 _DESTINATION = "dvcqg"
 
 
@@ -165,7 +166,7 @@ async def list_dossiers(
 
 
 @router.get("/dossiers/{code}", responses=errors(NotFound))
-async def get_dossier(code: str, rx: InReading, _caller: Reader) -> DossierDetail:
+async def get_dossier(code: CodeInPath, rx: InReading, _caller: Reader) -> DossierDetail:
     """One dossier with every attempt still kept, request and answer."""
     return DossierDetail(**await operating.one(rx, _DESTINATION, code))
 
@@ -175,7 +176,9 @@ async def get_dossier(code: str, rx: InReading, _caller: Reader) -> DossierDetai
     response_model=Dossier,
     responses=errors(NotFound, NothingToRetry, OutcomeUnknown, IdempotencyKeyReused, RequestInProgress),
 )
-async def retry_dossier(code: str, request: Request, tx: InTransaction, caller: Operator, key: Key = None) -> Response:
+async def retry_dossier(
+    code: CodeInPath, request: Request, tx: InTransaction, caller: Operator, key: Key = None
+) -> Response:
     """Try one dossier again, now."""
 
     async def act() -> web.Answer:

@@ -55,6 +55,7 @@ def create_app(
     @asynccontextmanager
     async def opening(app: FastAPI) -> AsyncIterator[None]:
         runtime = Runtime("sync-national", settings, jwks=jwks)
+        runtime.follow_successions(settings.dossier_url)
         portal = _portal(settings, runtime)
         courier = _courier(settings, runtime, portal, authorization)
         gathering = Gathering(settings.sync_delay_seconds, settings.sync_longest_delay_seconds)

@@ -108,3 +108,54 @@ async def test_the_mergers_end_provinces_and_districts_once(hub: Hub) -> None:
     new = await filed(hub, "H08.15", agencies=("H21",))
     assert (new.status_code, new.json()["agency_code"]) == (201, "H21"), new.text
     assert (await filed(hub, "H08.15", THEN)).json()["agency_code"] == "H08.15"
+
+
+async def test_the_catalogue_is_written_in_either_form_and_kept_in_the_present_one(hub: Hub) -> None:
+    made = await put(hub, "/v1/agencies/000.00.77.H08", {"name": "Sở Mẫu", "parent": "000.00.00.H08"})
+    assert (made.status_code, made.json()["code"], made.json()["parent"]) == (201, "H08.77", "H08")
+    same = await put(hub, "/v1/agencies/H08.77", {"name": "Sở Mẫu", "parent": "H08"})
+    assert (same.status_code, same.json()) == (200, made.json())
+    ended = await put(hub, "/v1/agencies/H08.78", {**ENDED, "successor": "000.00.77.H08"})
+    assert ended.json()["successor"] == "H08.77"
+    itself = await put(hub, "/v1/agencies/H08.77", {"name": "Sở Mẫu", "successor": "000.00.77.H08"})
+    assert itself.status_code == 422
+    body = {
+        "name": "Thử", "field_code": "F", "field_name": "F", "agencies": ["000.00.77.H08"],
+        "limits": [{"channel": "online", "value": 5, "unit": "working_days"}],
+    }  # fmt: skip
+    assert (await put(hub, "/v1/procedures/9.000077", body)).json()["agencies"] == ["H08.77"]
+    filing = a_filing(agency_code="H08.77", procedure_code="9.000077")
+    assert (await hub.post("/v1/dossiers", filing)).status_code == 201
+
+
+async def test_two_papers_of_a_procedure_have_two_codes(hub: Hub) -> None:
+    papers = [{"code": "TP01", "name": "Đơn"}, {"code": "TP01", "name": "Bản sao"}]
+    body = {
+        "name": "Thử", "field_code": "F", "field_name": "F",
+        "limits": [{"channel": "online", "value": 5, "unit": "working_days"}],
+    }  # fmt: skip
+    for members in ({"components": papers}, {"results": papers}):
+        assert (await put(hub, "/v1/procedures/9.000078", body | members)).status_code == 422
+    assert (await hub.get("/v1/procedures/9.000078", **KEEPER)).status_code == 404
+
+
+async def test_a_dossier_is_found_by_its_code_in_the_former_form(hub: Hub) -> None:
+    code = await hub.file()
+    former = code.replace("H08.15-", "000.00.15.H08-")
+    for path in ("", "/history", "/corrections"):
+        assert (await hub.get(f"/v1/dossiers/{former}{path}")).status_code == 200, path
+    assert (await hub.get(f"/v1/tracking/{former}")).json()["code"] == code
+    assert (await hub.act(former, "receive")).json()["status"] == "received"
+    [line] = await hub.batch("/v1/dossiers/transitions/batch", [{"code": former, "action": "start"}])
+    assert (line["status"], line["code"]) == (200, code)
+    rated = await hub.post("/v1/ratings", {"dossier_code": former, "score": "satisfied"})
+    assert (rated.status_code, rated.json()["dossier_code"]) == (201, code)
+
+
+async def test_the_other_services_are_told_who_has_which_dossiers(hub: Hub) -> None:
+    await put(hub, "/v1/agencies/H21.05", NEW)
+    await put(hub, "/v1/agencies/H08.15", ENDED)
+    service = {"role": "service", "audience": "lgsp-internal"}
+    told = await hub.get("/internal/agencies/successions", **service)
+    assert (told.status_code, told.json()["items"]["H08.15"]) == (200, "H21.05")
+    assert (await hub.get("/internal/agencies/successions")).status_code == 401

@@ -53,6 +53,26 @@ async def test_a_counter_payment_is_recorded_told_and_shown(a_till: TillMaker) -
     assert booked == {"method": "counter", "amount_vnd": 50_000}
 
 
+async def test_the_successor_collects_for_a_dossier_of_an_agency_that_has_ended(a_till: TillMaker) -> None:
+    till = await a_till()
+    till.neighbours.know(CODE)
+    refused = await collect(till, "H21.05")
+    assert refused.status_code == 404, refused.text
+    till.neighbours.successions["H08.15"] = "H21.05"
+
+    async def collected() -> Any:
+        answer = await collect(till, "H21.05", dossier_code=CODE.replace("H08.15-", "000.00.15.H08-"))
+        return answer.json() if answer.status_code == 201 else None
+
+    answer = await eventually(collected, seconds=60)
+    assert (answer["dossier_code"], answer["agency_code"]) == (CODE, "H08.15")
+    listed = await till.client.get("/v1/payments?agency=H08.15", headers=till.headers("H21.05"))
+    assert [item["id"] for item in listed.json()["items"]] == [answer["id"]]
+    by_code = await till.client.get("/v1/payments?dossier_code=" + CODE.replace("H08.15-", "000.00.15.H08-"),
+                                    headers=till.headers("H08"))  # fmt: skip
+    assert [item["id"] for item in by_code.json()["items"]] == [answer["id"]]
+
+
 async def test_a_known_dossier_is_not_asked_for(a_till: TillMaker) -> None:
     till = await a_till()
     await feed(till.kafka, "lgsp.dossier", [dossier_event("submitted", CODE, AT)])
