@@ -2,22 +2,28 @@
 
 `claim` inserts the key first: a concurrent repeat waits on the unique index until the first has committed and then
 finds its answer; after 2 s it is told to come back. Only answers of committed transactions (2xx) are kept, because a
-refusal rolls the claim back with everything else.
+refusal rolls the claim back with everything else. `once` does both around what a route does.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import asyncpg
 import orjson
+from fastapi import Header, Request, Response
 
+from shared.auth import Caller
 from shared.db import Transaction
 from shared.errors import Conflict, FieldError, InvalidRequest
 
 MAX_KEY_LENGTH = 255
 WAIT_MILLISECONDS = 2000
 REPLAYED = "Idempotency-Replayed"
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=MAX_KEY_LENGTH)]
+"""How a route takes the key."""
+_MADE_ANEW = {"content-length", "content-type"}
 
 
 class IdempotencyKeyReused(InvalidRequest):
@@ -58,6 +64,37 @@ def digest(body: bytes) -> str:
 def digest_of(method: str, path: str, body: bytes) -> str:
     """What tells one request from another: the same (or no) body on two routes is not the same request."""
     return digest(f"{method} {path}\n".encode() + body)
+
+
+async def once(
+    tx: Transaction,
+    request: Request,
+    caller: Caller,
+    key: str | None,
+    act: Callable[[], Awaitable[Response]],
+    *,
+    content: bytes | None = None,
+    kept: Callable[[bytes], bytes] = bytes,
+) -> Response:
+    """The answer of `act` (JSON), or the first one to the same method, path and body under this key.
+
+    `content` stands for the body where that is too large, or not all that tells one request from another; `kept`
+    says what of the answer is stored (a secret is not). Raises `IdempotencyKeyReused`, `RequestInProgress`.
+    """
+    if key is None:
+        return await act()
+    asked = digest_of(request.method, request.url.path, await request.body() if content is None else content)
+    if (stored := await claim(tx, caller.client_id, key, asked)) is not None:
+        return repeated(stored)
+    answer = await act()
+    told = {name: value for name, value in answer.headers.items() if name not in _MADE_ANEW}
+    await keep(tx, caller.client_id, key, answer.status_code, kept(bytes(answer.body)), told)
+    return answer
+
+
+def repeated(first: Stored) -> Response:
+    """A first answer, given again."""
+    return Response(first.body, first.status, {**first.headers, REPLAYED: "true"}, "application/json")
 
 
 async def claim(tx: Transaction, client_id: str, key: str, body_sha256: str) -> Stored | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Request, Response
 
 from citizen_db_adapter import citizen, store, verifying
 from citizen_db_adapter.bodies import (
@@ -25,13 +25,12 @@ from shared.db import Database, Transaction
 from shared.dossiers import Dossiers
 from shared.errors import TooManyRequests, Upstream, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from shared.events import new_id
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress, Stored
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.telemetry import log
 
 router = web.router(tags=["identity"])
 
 _UPSTREAM = (UpstreamInvalid, UpstreamUnavailable, UpstreamTimeout)
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ async def verify(
     body: VerifyBody,
     desk: InDesk,
     caller: Annotated[Caller, web.requires("citizen:verify")],
-    key: IdempotencyKey = None,
+    key: Key = None,
 ) -> Response:
     """Ask the register about a person. 202 `pending` while it is down: the hub goes on asking by itself."""
     dossier = await _dossier(desk, body.dossier_code, caller)
@@ -82,7 +81,7 @@ async def verify(
     async with database.transaction(caller.agencies) as tx:
         stored = await idempotency.claim(tx, caller.client_id, key, digest) if key is not None else None
         if stored is not None:
-            return _replayed(stored)
+            return idempotency.repeated(stored)
         question = await verifying.open_request(tx, asked, dossier, desk.sealer)
         await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [body.dossier_code])
         answer = _answer(question, None)
@@ -200,8 +199,3 @@ def _answer(question: Question, conclusion: Conclusion | None) -> VerifyAnswer:
 
 def _status(answer: VerifyAnswer) -> int:
     return 202 if answer.outcome is Outcome.PENDING else 200
-
-
-def _replayed(stored: Stored) -> Response:
-    headers = {**stored.headers, idempotency.REPLAYED: "true"}
-    return Response(stored.body, stored.status, headers, "application/json")

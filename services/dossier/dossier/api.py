@@ -19,7 +19,7 @@ from dossier.answers import (
     ReadAnswer,
     TrackingAnswer,
 )
-from dossier.bodies import Key, RatingBody, ReadBody, SearchBody, moment_or_day, status_codes
+from dossier.bodies import RatingBody, ReadBody, SearchBody, moment_or_day, status_codes
 from dossier.cataloguing import Catalogue
 from dossier.handling import Procedures
 from dossier.list_store import Filters, Place
@@ -30,7 +30,7 @@ from shared.agency_codes import canonical
 from shared.auth import Caller
 from shared.db import Database, Reading
 from shared.errors import InvalidRequest, NotFound
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 
 router = web.router(tags=["dossiers"])
 internal_router = web.router(tags=["internal"])
@@ -173,23 +173,19 @@ async def rate(
     caller: Annotated[Caller, web.requires("dossier:write")],
     tx: web.InTransaction,
     body: RatingBody,
-    idempotency_key: Annotated[Key | None, Header(alias="Idempotency-Key")] = None,
+    key: Key = None,
 ) -> Response:
     """How satisfied the applicant was; once per dossier."""
-    if idempotency_key is not None:
-        sha = idempotency.digest(b"POST /v1/ratings\n" + body.model_dump_json().encode())
-        stored = await idempotency.claim(tx, caller.client_id, idempotency_key, sha)
-        if stored is not None:
-            replayed = {idempotency.REPLAYED: "true"}
-            return Response(stored.body, stored.status, replayed, "application/json")
-    at = body.at or clock.now()
-    if not await reading_store.rate(tx, body.dossier_code, body.score, at, caller.client_id):
-        raise AlreadyRated if await reading_store.exists(tx, body.dossier_code) else NotFound
-    await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [body.dossier_code])
-    answer = strict_json.dumps({"dossier_code": body.dossier_code, "score": body.score, "at": at})
-    if idempotency_key is not None:
-        await idempotency.keep(tx, caller.client_id, idempotency_key, 201, answer)
-    return Response(answer, 201, media_type="application/json")
+
+    async def act() -> Response:
+        at = body.at or clock.now()
+        if not await reading_store.rate(tx, body.dossier_code, body.score, at, caller.client_id):
+            raise AlreadyRated if await reading_store.exists(tx, body.dossier_code) else NotFound
+        await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [body.dossier_code])
+        answer = {"dossier_code": body.dossier_code, "score": body.score, "at": at}
+        return Response(strict_json.dumps(answer), 201, media_type="application/json")
+
+    return await idempotency.once(tx, request, caller, key, act)
 
 
 @internal_router.post("/internal/dossiers/read", response_model=ReadAnswer, dependencies=[web.requires_internal()])

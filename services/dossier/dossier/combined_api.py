@@ -4,12 +4,12 @@ from collections import Counter
 from typing import Annotated
 
 import asyncpg
-from fastapi import Header, Request, Response
+from fastapi import Request, Response
 from pydantic import Field
 
 from dossier import combining
 from dossier.answers import CombinedAnswer
-from dossier.bodies import Filing, Key
+from dossier.bodies import Filing
 from dossier.intake import Intake
 from dossier.refusal import (
     ActionNotForRole,
@@ -22,7 +22,7 @@ from shared import idempotency, strict_json, web
 from shared.auth import Caller
 from shared.db import Database
 from shared.errors import AgencyNotPermitted, FieldError, InvalidRequest
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.web import Body
 
 router = web.router(tags=["dossiers"])
@@ -48,7 +48,7 @@ async def file_together(
     request: Request,
     caller: Annotated[Caller, web.requires("dossier:write")],
     body: CombinedBody,
-    idempotency_key: Annotated[Key | None, Header(alias="Idempotency-Key")] = None,
+    key: Key = None,
 ) -> Response:
     """File linked dossiers at once. A refusal names the one it is about (`index`), and nothing is stored."""
     _refuse_repeats(body)
@@ -56,23 +56,19 @@ async def file_together(
     database: Database = request.app.state.api_database
     # Before the transaction: both may need a connection of their own.
     lines = await intake.drafted(body.dossiers, caller, web.cause(request))
-    sha = idempotency.digest_of("POST", "/v1/dossiers/combined", body.model_dump_json().encode())
     try:
         # What is taken in for another agency is that one's, too.
         agencies = (*caller.agencies, *(line.dossier.agency_code for line in lines))
         async with database.transaction(agencies) as tx:
-            if idempotency_key is not None:
-                stored = await idempotency.claim(tx, caller.client_id, idempotency_key, sha)
-                if stored is not None:
-                    replayed = {idempotency.REPLAYED: "true"}
-                    return Response(stored.body, stored.status, replayed, "application/json")
-            answer = strict_json.dumps(await combining.file_together(tx, lines, body.dossiers))
-            if idempotency_key is not None:
-                await idempotency.keep(tx, caller.client_id, idempotency_key, 201, answer)
+
+            async def act() -> Response:
+                answer = await combining.file_together(tx, lines, body.dossiers)
+                return Response(strict_json.dumps(answer), 201, media_type="application/json")
+
+            return await idempotency.once(tx, request, caller, key, act)
     except asyncpg.UniqueViolationError:
         # Filed by another request in this very moment.
         raise ExternalReferenceTaken from None
-    return Response(answer, 201, media_type="application/json")
 
 
 def _refuse_repeats(body: CombinedBody) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import Header, Path, Request, Response
+from fastapi import Path, Request, Response
 from pydantic import Field, StringConstraints, model_validator
 
-from dossier import answering, correcting, view
+from dossier import correcting, view
 from dossier.answers import CorrectionAnswer, CorrectionsAnswer, DecisionAnswer
-from dossier.bodies import Attachments, Code, Key, LongText, Moment, ResultBody, Text
+from dossier.bodies import Attachments, Code, LongText, Moment, ResultBody, Text
 from dossier.correction import Correction, Person, Retimed
 from dossier.handling import Procedures
 from dossier.history import Entry
@@ -25,15 +25,14 @@ from dossier.refusal import (
     StepDoesNotFit,
     TimeGoesBack,
 )
-from shared import exchanges, strict_json, web
+from shared import exchanges, idempotency, strict_json, web
 from shared.auth import Caller
 from shared.errors import NotFound
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.web import Body
 
 router = web.router(tags=["dossiers"])
 CodeInPath = Annotated[str, Path(min_length=1, max_length=100), web.PRESENT_FORM]
-IdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
 Desk = Annotated[Caller, web.requires("dossier:transition")]
 MAX_CHANGES = 20
 # What the life may say to a step that is added, besides.
@@ -110,17 +109,18 @@ async def ask(
     caller: Desk,
     tx: web.InTransaction,
     body: CorrectionBody,
-    idempotency_key: IdempotencyKey = None,
+    key: Key = None,
 ) -> Response:
     """Ask for a correction: it is tried out, and changes nothing until another person approves it."""
     _require_desk(caller)
-    repeated = await answering.repeated(tx, caller, idempotency_key, f"/v1/dossiers/{code}/corrections", body)
-    if repeated is not None:
-        return repeated
     wanted = Correction(tuple(Retimed(it.version, it.at) for it in body.times), tuple(_entry(it) for it in body.steps))
-    asked = await correcting.ask(tx, code, wanted, _person(caller, body.actor), body.reason, _procedures(request))
-    await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [code])
-    return await answering.answered(tx, caller, idempotency_key, 201, shown(asked))
+
+    async def act() -> Response:
+        asked = await correcting.ask(tx, code, wanted, _person(caller, body.actor), body.reason, _procedures(request))
+        await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [code])
+        return Response(strict_json.dumps(shown(asked)), 201, media_type="application/json")
+
+    return await idempotency.once(tx, request, caller, key, act)
 
 
 @router.get("/v1/dossiers/{code}/corrections", response_model=CorrectionsAnswer, responses=web.errors(NotFound))
@@ -146,23 +146,24 @@ async def decide(
     caller: Desk,
     tx: web.InTransaction,
     body: DecisionBody,
-    idempotency_key: IdempotencyKey = None,
+    key: Key = None,
 ) -> Response:
     """Approve or reject a correction; whoever approves is not who asked. The answer has the dossier as it is then."""
     _require_desk(caller)
-    repeated = await answering.repeated(tx, caller, idempotency_key, f"/v1/dossiers/{code}/corrections/decision", body)
-    if repeated is not None:
-        return repeated
     person = _person(caller, body.actor)
-    answer: dict[str, Any] = {"correction_id": body.correction_id, "state": "rejected", "dossier": None}
-    if body.decision == "approve":
-        cause = web.cause(request)
-        step = await correcting.approve(tx, code, body.correction_id, person, _procedures(request), cause)
-        answer |= {"state": "approved", "dossier": view.public_record(step.after)}
-    else:
-        await correcting.reject(tx, code, body.correction_id, person)
-        await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [code])
-    return await answering.answered(tx, caller, idempotency_key, 200, answer)
+
+    async def act() -> Response:
+        answer: dict[str, Any] = {"correction_id": body.correction_id, "state": "rejected", "dossier": None}
+        if body.decision == "approve":
+            cause = web.cause(request)
+            step = await correcting.approve(tx, code, body.correction_id, person, _procedures(request), cause)
+            answer |= {"state": "approved", "dossier": view.public_record(step.after)}
+        else:
+            await correcting.reject(tx, code, body.correction_id, person)
+            await exchanges.keep(tx, web.exchange_id(request), caller.client_id, [code])
+        return Response(strict_json.dumps(answer), media_type="application/json")
+
+    return await idempotency.once(tx, request, caller, key, act)
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import Field
 
 from dossier import ministry_replay_store, ministry_replaying, ministry_store
-from dossier.answering import answered, repeated
 from dossier.ministry_answers import (
     NAME,
     ConfirmRequest,
@@ -21,11 +20,11 @@ from dossier.ministry_answers import (
 )
 from dossier.ministry_replaying import CountDiffers, PlanNotOpen
 from dossier.ministry_store import State
-from shared import exchanges, web
+from shared import exchanges, idempotency, web
 from shared.auth import Caller
 from shared.db import Database, Transaction
 from shared.errors import AgencyNotPermitted, InvalidRequest, NotFound
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.web import InReading, InTransaction, errors, requires
 
 router = web.router(tags=["events"], prefix="/v1/events")
@@ -34,7 +33,6 @@ internal_router = web.router(tags=["internal"])
 Reader = Annotated[Caller, requires("dossier:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
 Watcher = Annotated[Caller, requires("sync:read")]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 _REPEATED = (IdempotencyKeyReused, RequestInProgress, AgencyNotPermitted)
 _MOST_OF_A_DOSSIER = 500
 
@@ -72,10 +70,12 @@ async def plan_replay(
 ) -> Response:
     """Freeze the list of a ministry's events from a time on; confirm to have those tried again that are not applied."""
     require_operator(caller)
-    if again := await repeated(tx, caller, key, request.url.path, body):
-        return again
-    id_ = await ministry_replay_store.plan(tx, caller.client_id, **body.model_dump())
-    return await _answered(request, tx, caller, key, await ministry_replaying.shown(tx, id_), status=201)
+
+    async def act() -> Response:
+        id_ = await ministry_replay_store.plan(tx, caller.client_id, **body.model_dump())
+        return await _answered(request, tx, caller, await ministry_replaying.shown(tx, id_), status=201)
+
+    return await idempotency.once(tx, request, caller, key, act)
 
 
 @router.get("/replays/{replay_id}", responses=errors(NotFound, AgencyNotPermitted))
@@ -97,10 +97,12 @@ async def confirm_replay(
     """Let the plan run, as it was shown."""
     require_operator(caller)
     asked = body or ConfirmRequest()
-    if again := await repeated(tx, caller, key, request.url.path, asked):
-        return again
-    row = await ministry_replaying.confirm(tx, str(replay_id), asked.count, caller.client_id)
-    return await _answered(request, tx, caller, key, row)
+
+    async def act() -> Response:
+        row = await ministry_replaying.confirm(tx, str(replay_id), asked.count, caller.client_id)
+        return await _answered(request, tx, caller, row)
+
+    return await idempotency.once(tx, request, caller, key, act)
 
 
 @router.post(
@@ -111,10 +113,12 @@ async def cancel_replay(
 ) -> Response:
     """Try no more of it; what was applied stays applied."""
     require_operator(caller)
-    if again := await repeated(tx, caller, key, request.url.path, ConfirmRequest()):
-        return again
-    row = await ministry_replaying.cancel(tx, str(replay_id), caller.client_id)
-    return await _answered(request, tx, caller, key, row)
+
+    async def act() -> Response:
+        row = await ministry_replaying.cancel(tx, str(replay_id), caller.client_id)
+        return await _answered(request, tx, caller, row)
+
+    return await idempotency.once(tx, request, caller, key, act)
 
 
 class Named(web.Body):
@@ -174,8 +178,8 @@ def _replay(row: Mapping[str, Any]) -> EventReplay:
 
 
 async def _answered(
-    request: Request, tx: Transaction, caller: Caller, key: str | None, row: Mapping[str, Any], status: int = 200
+    request: Request, tx: Transaction, caller: Caller, row: Mapping[str, Any], status: int = 200
 ) -> Response:
     await exchanges.keep(tx, web.exchange_id(request), caller.client_id)
     place = {"Location": f"/v1/events/replays/{row['id']}"} if status == 201 else {}
-    return await answered(tx, caller, key, status, _replay(row).model_dump(mode="json"), place)
+    return Response(_replay(row).model_dump_json(), status, place, "application/json")

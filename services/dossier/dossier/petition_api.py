@@ -7,13 +7,12 @@ import asyncpg
 from fastapi import Header, Path, Query, Request, Response
 from pydantic import StringConstraints
 
-from dossier import answering, petition, petition_store, petitioning
+from dossier import petition, petition_store, petitioning
 from dossier.bodies import (
     IMPORT_SCOPE,
     ActorBody,
     AgencyCode,
     DossierCode,
-    Key,
     LongText,
     Moment,
     moment_or_day,
@@ -31,16 +30,15 @@ from dossier.refusal import (
     TimeGoesBack,
     TransitionNotAllowed,
 )  # fmt: skip
-from shared import clock, exchanges, strict_json, web
+from shared import clock, exchanges, idempotency, strict_json, web
 from shared.auth import Caller
 from shared.db import Transaction
 from shared.errors import AgencyNotPermitted, NotFound
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.web import Body
 
 router = web.router(tags=["petitions"])
 Id = Annotated[str, Path(min_length=1, max_length=100)]
-IdempotencyKey = Annotated[Key | None, Header(alias="Idempotency-Key")]
 Reader = Annotated[Caller, web.requires("dossier:read")]
 Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
 Since = Annotated[str | None, Query(alias="from", max_length=40, description="Received: day or time, inclusive")]
@@ -84,23 +82,26 @@ async def file(
     caller: Annotated[Caller, web.requires("dossier:write")],
     tx: web.InTransaction,
     body: PetitionBody,
-    idempotency_key: IdempotencyKey = None,
+    key: Key = None,
 ) -> Response:
     """File a petition; the answer says until when each step is due."""
-    repeated = await answering.repeated(tx, caller, idempotency_key, "/v1/petitions", body)
-    if repeated is not None:
-        return repeated
-    agency_code = _agency(request, caller, body)
-    asked = Asked("answer", caller.role, clock.now(), body.at, actor=_actor(body.actor), may_import=_imports(caller))
-    try:
-        it = await petitioning.file(
-            tx, asked, _calendar(request), agency_code=agency_code, dossier_code=body.dossier_code,
-            subject=body.subject, external_reference=body.external_reference, client_id=caller.client_id,
-            exchange_id=web.exchange_id(request),
-        )  # fmt: skip
-    except asyncpg.UniqueViolationError:
-        raise ExternalReferenceTaken from None
-    return await _answered(request, tx, caller, idempotency_key, 201, it)
+
+    async def act() -> Response:
+        agency_code = _agency(request, caller, body)
+        asked = Asked(
+            "answer", caller.role, clock.now(), body.at, actor=_actor(body.actor), may_import=_imports(caller)
+        )
+        try:
+            it = await petitioning.file(
+                tx, asked, _calendar(request), agency_code=agency_code, dossier_code=body.dossier_code,
+                subject=body.subject, external_reference=body.external_reference, client_id=caller.client_id,
+                exchange_id=web.exchange_id(request),
+            )  # fmt: skip
+        except asyncpg.UniqueViolationError:
+            raise ExternalReferenceTaken from None
+        return await _answered(request, tx, caller, 201, it)
+
+    return await idempotency.once(tx, request, caller, key, act)
 
 
 @router.post(
@@ -118,21 +119,21 @@ async def step(
     caller: Annotated[Caller, web.requires("dossier:transition")],
     tx: web.InTransaction,
     body: StepBody,
-    idempotency_key: IdempotencyKey = None,
+    key: Key = None,
 ) -> Response:
     """Refuse, ask for more, answer, publish, rate."""
-    path = f"/v1/petitions/{petition_id}/steps"
-    repeated = await answering.repeated(tx, caller, idempotency_key, path, body)
-    if repeated is not None:
-        return repeated
-    asked = Asked(
-        body.action, caller.role, clock.now(), body.at, body.reason or None, body.text or None, body.score,
-        _actor(body.actor), _imports(caller),
-    )  # fmt: skip
-    it = await petitioning.step(
-        tx, petition_id, asked, _calendar(request), client_id=caller.client_id, exchange_id=web.exchange_id(request)
-    )
-    return await _answered(request, tx, caller, idempotency_key, 200, it)
+
+    async def act() -> Response:
+        asked = Asked(
+            body.action, caller.role, clock.now(), body.at, body.reason or None, body.text or None, body.score,
+            _actor(body.actor), _imports(caller),
+        )  # fmt: skip
+        it = await petitioning.step(
+            tx, petition_id, asked, _calendar(request), client_id=caller.client_id, exchange_id=web.exchange_id(request)
+        )
+        return await _answered(request, tx, caller, 200, it)
+
+    return await idempotency.once(tx, request, caller, key, act)
 
 
 @router.get("/v1/petitions", response_model=PetitionPage)
@@ -247,13 +248,11 @@ def _calendar(request: Request) -> WorkingCalendar:
     return calendar
 
 
-async def _answered(
-    request: Request, tx: Transaction, caller: Caller, key: str | None, status: int, it: Petition
-) -> Response:
+async def _answered(request: Request, tx: Transaction, caller: Caller, status: int, it: Petition) -> Response:
     codes = [] if it.dossier_code is None else [it.dossier_code]
     await exchanges.keep(tx, web.exchange_id(request), caller.client_id, codes)
     headers = {"location": f"/v1/petitions/{it.id}"} if status == 201 else {}
-    return await answering.answered(tx, caller, key, status, shown(it, _calendar(request)), headers)
+    return Response(strict_json.dumps(shown(it, _calendar(request))), status, headers, "application/json")
 
 
 def _json(value: Any) -> Response:

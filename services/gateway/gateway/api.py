@@ -9,14 +9,13 @@ from fastapi import Query, Request, Response
 from pydantic import ConfigDict
 
 from gateway import cloud_event, header, receiving, store_exchanges
-from gateway.api_replaying import IdempotencyKey, once
 from gateway.call import CALL, Call
 from gateway.exchange import agency_of
-from shared import strict_json, web
+from shared import idempotency, strict_json, web
 from shared.auth import Caller
 from shared.errors import AgencyNotPermitted, FieldError, InvalidRequest, NotFound, PayloadTooLarge
 from shared.events import Cause
-from shared.idempotency import RequestInProgress
+from shared.idempotency import Key, RequestInProgress
 
 router = web.router(tags=["gateway"])
 
@@ -61,7 +60,7 @@ async def push_events(
     request: Request,
     tx: web.InTransaction,
     caller: Annotated[Caller, web.requires("event:push")],
-    idempotency_key: IdempotencyKey = None,
+    key: Key = None,
 ) -> Response:
     """Take CloudEvents (structured, binary or batch); a repeated `(source, id)` has no second effect."""
     headers = request.scope["headers"]
@@ -77,7 +76,8 @@ async def push_events(
 
     # In binary mode the event's own id stands in a header: under one key, another id is another request.
     attributes = sorted(b"%b: %b\n" % pair for pair in headers if pair[0] == b"content-type" or pair[0][:3] == b"ce-")
-    return await once(tx, request, caller, idempotency_key, take, told_in_headers=b"".join(attributes))
+    asked = b"".join(attributes) + await request.body()
+    return await idempotency.once(tx, request, caller, key, take, content=asked)
 
 
 class ExchangeAnswer(web.Answer):

@@ -6,16 +6,15 @@ from fastapi import Request, Response
 from pydantic import Field
 
 from gateway import registering, store_clients
-from gateway.api_replaying import IdempotencyKey, once
 from gateway.call import CALL, Call
 from gateway.registering import ClientNotPending
 from gateway.store_clients import Client
-from shared import exchanges, strict_json, web
+from shared import exchanges, idempotency, strict_json, web
 from shared.agency_codes import canonical
 from shared.auth import Caller
 from shared.db import Transaction
 from shared.errors import InvalidRequest, NotFound
-from shared.idempotency import RequestInProgress
+from shared.idempotency import Key, RequestInProgress
 
 router = web.router(tags=["clients"])
 Admin = Annotated[Caller, web.requires("client:admin")]
@@ -79,7 +78,7 @@ class ClientPage(web.Answer):
 
 @router.post("/v1/clients", status_code=201, response_model=NewClientAnswer, responses=web.errors(RequestInProgress))
 async def register(
-    request: Request, body: ClientBody, tx: web.InTransaction, caller: Admin, idempotency_key: IdempotencyKey = None
+    request: Request, body: ClientBody, tx: web.InTransaction, caller: Admin, key: Key = None
 ) -> Response:
     """Register a client; it is pending, and has no tokens, until approved."""
 
@@ -98,7 +97,7 @@ async def register(
         location = {"Location": f"/v1/clients/{client.client_id}"}
         return Response(strict_json.dumps(answer), 201, location, "application/json")
 
-    return await once(tx, request, caller, idempotency_key, act, kept=_without_secret)
+    return await idempotency.once(tx, request, caller, key, act, kept=_without_secret)
 
 
 @router.get("/v1/clients", response_model=ClientPage)
@@ -144,7 +143,7 @@ async def change(
     responses=web.errors(NotFound, RequestInProgress),
 )
 async def add_secret(
-    client_id: str, request: Request, tx: web.InTransaction, caller: Admin, idempotency_key: IdempotencyKey = None
+    client_id: str, request: Request, tx: web.InTransaction, caller: Admin, key: Key = None
 ) -> Response:
     """A further secret; at most two hold at a time, the newest."""
 
@@ -154,7 +153,7 @@ async def add_secret(
         answer = {"client_id": client_id, "client_secret": secret}
         return Response(strict_json.dumps(answer), 201, media_type="application/json")
 
-    return await once(tx, request, caller, idempotency_key, act, kept=_without_secret)
+    return await idempotency.once(tx, request, caller, key, act, kept=_without_secret)
 
 
 @router.post(
@@ -162,9 +161,7 @@ async def add_secret(
     response_model=ClientAnswer,
     responses=web.errors(NotFound, ClientNotPending, RequestInProgress),
 )
-async def approve(
-    client_id: str, request: Request, tx: web.InTransaction, caller: Admin, idempotency_key: IdempotencyKey = None
-) -> Response:
+async def approve(client_id: str, request: Request, tx: web.InTransaction, caller: Admin, key: Key = None) -> Response:
     """Let a pending client have tokens."""
 
     async def act() -> Response:
@@ -172,7 +169,7 @@ async def approve(
         await _keep(request, tx, caller)
         return Response(strict_json.dumps(_shown(approved)), media_type="application/json")
 
-    return await once(tx, request, caller, idempotency_key, act)
+    return await idempotency.once(tx, request, caller, key, act)
 
 
 async def _keep(request: Request, tx: Transaction, caller: Caller) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from payment import bodies, charge, charging, store
 from payment.bodies import CounterBody, PaymentAnswer, PaymentPage, RefundBody
@@ -13,11 +13,9 @@ from shared.auth import Caller
 from shared.db import Database
 from shared.dossiers import Dossiers
 from shared.errors import NotFound, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 
 router = web.router(tags=["payments"])
-
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key")]
 
 
 @router.post(
@@ -38,7 +36,7 @@ async def collect(
     request: Request,
     body: CounterBody,
     caller: Annotated[Caller, web.requires("payment:write")],
-    key: IdempotencyKey = None,
+    key: Key = None,
 ) -> Response:
     """Record a payment taken at a counter, with or without a request for it. The receipt number is the agency's own."""
     may_import = "dossier:import" in caller.scopes
@@ -54,13 +52,11 @@ async def collect(
         cause=web.cause(request),
     )
     charge.require_lines_add_up(payment.lines, payment.amount_vnd)
-    digest = idempotency.digest_of("POST", "/v1/payments/counter", await request.body())
-    database: Database = request.app.state.api_database
     try:
-        return await _record(database, caller, payment, key, digest, None)
+        return await _record(request, caller, payment, key, None)
     except DossierNotKnown:
         agency_code = await _agency_of(request.app.state.dossiers, payment.dossier_code, caller)
-    return await _record(database, caller, payment, key, digest, agency_code)
+    return await _record(request, caller, payment, key, agency_code)
 
 
 @router.get("/v1/payments", response_model=PaymentPage)
@@ -119,27 +115,19 @@ async def refund(
 
 
 async def _record(
-    database: Database,
-    caller: Caller,
-    payment: Collected,
-    key: str | None,
-    digest: str,
-    agency_code: str | None,
+    request: Request, caller: Caller, payment: Collected, key: str | None, agency_code: str | None
 ) -> Response:
+    database: Database = request.app.state.api_database
     async with database.transaction(caller.agencies) as tx:
-        if key is not None:
-            stored = await idempotency.claim(tx, caller.client_id, key, digest)
-            if stored is not None:
-                headers = {**stored.headers, idempotency.REPLAYED: "true"}
-                return Response(stored.body, stored.status, headers, "application/json")
-        if agency_code is not None:
-            await store.know_dossiers(tx, {payment.dossier_code: agency_code})
-        row = await charging.collect(tx, payment)
-        answer = bodies.shown(row).model_dump_json().encode()
-        headers = {"Location": f"/v1/payments/{row['id']}"}
-        if key is not None:
-            await idempotency.keep(tx, caller.client_id, key, 201, answer, headers)
-    return Response(answer, 201, headers, "application/json")
+
+        async def act() -> Response:
+            if agency_code is not None:
+                await store.know_dossiers(tx, {payment.dossier_code: agency_code})
+            row = await charging.collect(tx, payment)
+            place = {"Location": f"/v1/payments/{row['id']}"}
+            return Response(bodies.shown(row).model_dump_json(), 201, place, "application/json")
+
+        return await idempotency.once(tx, request, caller, key, act)
 
 
 async def _agency_of(dossiers: Dossiers, dossier_code: str, caller: Caller) -> str:

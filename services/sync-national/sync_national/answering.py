@@ -30,20 +30,14 @@ async def once(
     signed: bytes | None = None,
 ) -> Response:
     """Act, or give the first answer again when the key was used before. `signed`: what stands for a large body."""
-    if key is not None:
-        body = await request.body() if signed is None else signed
-        digest = idempotency.digest_of(request.method, request.url.path, body)
-        stored = await idempotency.claim(tx, caller.client_id, key, digest)
-        if stored is not None:
-            again = {**stored.headers, idempotency.REPLAYED: "true"}
-            return Response(stored.body, stored.status, headers=again, media_type="application/json")
-    done = await act()
-    answer = done.model_dump_json().encode()
-    await exchanges.keep(tx, web.exchange_id(request), caller.client_id, dossier_codes)
-    told = dict(headers(done)) if headers else {}
-    if key is not None:
-        await idempotency.keep(tx, caller.client_id, key, status, answer, told)
-    return Response(answer, status, headers=told, media_type="application/json")
+
+    async def answered() -> Response:
+        done = await act()
+        await exchanges.keep(tx, web.exchange_id(request), caller.client_id, dossier_codes)
+        told = dict(headers(done)) if headers else None
+        return Response(done.model_dump_json(), status, told, "application/json")
+
+    return await idempotency.once(tx, request, caller, key, answered, content=signed)
 
 
 def place_of(cursor: str | None) -> str | None:

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Header, Request, Response
+from fastapi import Request, Response
 from pydantic import Field
 
 from shared import web
 from shared.auth import Caller
 from shared.errors import NotFound
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
 from sync_national import operating, status_store
 from sync_national.answering import once
@@ -22,7 +22,6 @@ internal_router = web.router(tags=["internal"])
 
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
-Key = Annotated[str | None, Header(alias="Idempotency-Key")]
 CodeInPath = Annotated[str, web.PRESENT_FORM]
 _DESTINATION = "dvcqg"
 

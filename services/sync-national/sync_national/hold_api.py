@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Header, Request, Response
+from fastapi import Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared import web
 from shared.auth import Caller
 from shared.errors import AgencyNotPermitted, NotFound
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
 from sync_national import holding
 from sync_national.answering import because, once, place_of
@@ -20,7 +20,6 @@ router = web.router(tags=["synchronisation"], prefix="/v1/sync")
 
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
-Key = Annotated[str | None, Header(alias="Idempotency-Key")]
 Destination = Literal["dvcqg"]
 Agency = Annotated[str, Field(min_length=1, max_length=35, pattern=r"^[A-Z]\d{2}(\.\d{1,5})*$")]
 _DESTINATION: Destination = "dvcqg"
@@ -101,7 +100,11 @@ async def hold_destination(
 
 @router.post("/release", response_model=ReleaseRequest, responses=errors(AgencyNotPermitted, *_REPEATED))
 async def release_destination(
-    request: Request, tx: InTransaction, caller: Operator, body: ReleaseRequest | None = None, key: Key = None
+    request: Request,
+    tx: InTransaction,
+    caller: Operator,
+    body: ReleaseRequest | None = None,
+    key: Key = None,
 ) -> Response:
     """Push again; releasing what is not on hold changes nothing. Maintenance that is running ends."""
     asked = body or ReleaseRequest()

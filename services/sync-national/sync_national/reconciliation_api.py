@@ -8,14 +8,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import IO, Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, Field, ValidationError
 
 from shared import clock, problems, strict_json, web
 from shared.auth import Caller
 from shared.db import Transaction
 from shared.errors import FieldError, HubError, InvalidRequest, NotFound, PayloadTooLarge
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
 from sync_national import layout_store, reconciliation_store, replaying
 from sync_national.answering import because, once, place_of
@@ -29,7 +29,6 @@ router = web.router(tags=["synchronisation"], prefix="/v1/sync/reconciliations")
 
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
-Key = Annotated[str | None, Header(alias="Idempotency-Key")]
 Reason = Annotated[str, Field(max_length=500)]
 MAX_FILE_BYTES = 256 * 1024 * 1024
 _PIECE = 1024 * 1024

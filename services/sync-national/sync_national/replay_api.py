@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Header, Request, Response
+from fastapi import Request, Response
 from pydantic import Field
 
 from shared import web
 from shared.auth import Caller
 from shared.errors import NotFound
-from shared.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.web import InReading, InTransaction, PageSize, errors, requires
 from sync_national import replaying
 from sync_national.answering import because, once, place_of
@@ -20,7 +20,6 @@ router = web.router(tags=["synchronisation"], prefix="/v1/sync/retries")
 
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
-Key = Annotated[str | None, Header(alias="Idempotency-Key")]
 Code = Annotated[str, Field(min_length=1, max_length=100)]
 Reason = Annotated[str, Field(max_length=500)]
 _REPEATED = (IdempotencyKeyReused, RequestInProgress)
