@@ -59,4 +59,4 @@ async def test_a_lean_route_answers_like_any_other(method: str, path: str, statu
             assert answer.json()["code"] == code
         elif method == "POST":
             assert answer.content == b"body of it"
-        assert 'route="/v1/things/{name}"' in (await client.get("/metrics")).text
+            assert 'route="/v1/things/{name}"' in (await client.get("/metrics")).text
