@@ -45,10 +45,11 @@ async def transition_batch(hub: Hub) -> dict[str, Any]:
 
 
 async def _acting(hub: Hub, mode: str, clients: int, **order: Any) -> dict[str, Any]:
-    """On dossiers filed for it, without a personal ID: nobody asks the register meanwhile."""
+    """On dossiers filed for it, without a personal ID, when all that followed from their filing is done."""
     began = await hub.database_time()
     await hub.load("portal", "batch", clients=BATCH_CLIENTS, count=BATCH_DOSSIERS, with_identity=False)
     await _read_all(hub)
+    await hub.rest()
     rows = await hub.rows("dossier", "SELECT code FROM dossier WHERE recorded_at >= $1 AND status = 1", began)
     before = hub.cpu_seconds("dossier")
     found = await hub.load("desk", mode, clients=clients, codes=[row["code"] for row in rows], **order)
