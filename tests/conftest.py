@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from deploy.local import topics
 from deploy.local.databases import Urls
 from tests.support import apps, loopback, servers
-from tests.support.database import Templates
+from tests.support.database import Fill, Templates
 from tests.support.stack import Stack, the_stack
 from tests.support.tokens import TokenIssuer
 
@@ -92,12 +92,15 @@ async def database_templates(postgres_admin_url: str) -> AsyncIterator[Templates
 
 
 @pytest_asyncio.fixture
-async def service_database(database_templates: Templates) -> AsyncIterator[Callable[[str], Awaitable[Urls]]]:
-    """`urls = await service_database("dossier")`: a freshly migrated database, dropped after the test."""
+async def service_database(database_templates: Templates) -> AsyncIterator[Callable[..., Awaitable[Urls]]]:
+    """`urls = await service_database("dossier")`: a freshly migrated database, dropped after the test.
+
+    `service_database("dossier", seeded)` is one that `seeded(urls)` has filled, once for all tests.
+    """
     made: list[Urls] = []
 
-    async def make(package: str) -> Urls:
-        made.append(await database_templates.copy(package))
+    async def make(package: str, fill: Fill | None = None) -> Urls:
+        made.append(await database_templates.copy(package, fill))
         return made[-1]
 
     yield make

@@ -105,9 +105,19 @@ class Hub:
         return [strict_json.loads(row["value"].encode()) for row in rows]
 
 
+async def with_the_catalogue(urls: Urls) -> None:
+    """Agencies and procedures as the service's own command seeds them."""
+    database = Database(urls.system, pool_size=1)
+    try:
+        async with database.transaction() as tx:
+            await cataloguing.seed(tx)
+    finally:
+        await database.close()
+
+
 @pytest_asyncio.fixture
 async def start_hub(
-    service_database: Callable[[str], Awaitable[Urls]],
+    service_database: Callable[..., Awaitable[Urls]],
     kafka_bootstrap: str,
     kafka_prefix: str,
     token_issuer: TokenIssuer,
@@ -124,12 +134,10 @@ async def start_hub(
 
     async def start(**changes: Any) -> Hub:
         if not made:
-            made.append(await service_database("dossier"))
+            made.append(await service_database("dossier", with_the_catalogue))
         urls = made[0]
         database = Database(urls.system, pool_size=2)
         databases.append(database)
-        async with database.transaction() as tx:
-            await cataloguing.seed(tx)
         key_file = tmp_path / "person.key"
         key_file.write_text(secrets.token_hex(32))
         settings = Settings(

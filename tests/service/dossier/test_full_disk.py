@@ -108,7 +108,7 @@ def _move_the_log(cluster: postgres.Cluster, wal: Path) -> None:
 
 
 @pytest_asyncio.fixture
-async def service_database(server: Server) -> Callable[[str], Awaitable[Urls]]:
+async def service_database(server: Server) -> Callable[..., Awaitable[Urls]]:
     """In place of the session's: on the small disk."""
     return Templates(server.cluster.admin_url).copy
 
