@@ -47,6 +47,17 @@ _REASONS = {
     "result_is_a_filed_paper": "Kết quả gửi về là giấy tờ người dân đã nộp",
     "says_nothing_here": "Sự kiện này không đòi hỏi việc gì",
     "time_goes_back": "Thời điểm đứng trước bước đã ghi",
+    "action_not_for_role": "Bộ, ngành không được làm bước này",
+    "action_not_for_agency": "Bước này thuộc đơn vị kia của hồ sơ",
+    "identity_pending": "Danh tính người nộp còn đang được xác thực",
+    "identity_reason_required": "Danh tính chưa khớp: cần nêu lý do",
+    "charge_open": "Còn khoản phí, lệ phí chưa nộp",
+    "legal_exception_required": "Yêu cầu bổ sung lần hai cần căn cứ pháp lý",
+    "personal_number_awaited": "Hồ sơ đang chờ số định danh",
+    "personal_number_not_awaited": "Hồ sơ không chờ số định danh",
+    "extension_not_allowed": "Không được gia hạn",
+    "not_late": "Hồ sơ chưa quá hạn",
+    "step_does_not_fit": "Bước này không có trong quy trình tại thời điểm đó",
     "hub_fault": "Trục lỗi khi xử lý",
 }
 _STEPS = (
