@@ -34,9 +34,9 @@ class Published(NamedTuple):
 
 
 class PositionGone(HubError):
-    """What followed this position is no longer kept."""
+    """What followed this position is no longer kept, or it was never given out (a guess, a restored database)."""
 
-    status, code, title = 410, "position_gone", "What followed this position is no longer kept; begin without it"
+    status, code, title = 410, "position_gone", "What followed this position is not to be had; begin without it"
 
 
 Told = Callable[[Reading, Sequence[tuple[int, str]]], Awaitable[list[Published]]]
@@ -65,8 +65,11 @@ class Tail:
 
     async def require_kept(self, number: int) -> None:
         """Raises `PositionGone`."""
-        oldest, _ = await self._kept()
-        if number > 0 and number + 1 < oldest:
+        oldest, newest = await self._kept()
+        if number > newest:
+            self._looked_at = float("-inf")  # it may have been published since
+            oldest, newest = await self._kept()
+        if 0 < number < oldest - 1 or 0 < newest < number:
             raise PositionGone
 
     async def after(self, number: int) -> list[Published]:
@@ -115,7 +118,8 @@ class Tail:
         self._bounds, self._looked_at = (row["oldest"], row["newest"]), time.monotonic()
 
     async def _ask(self, number: int) -> None:
-        start = max(number, self._newest)
+        # All who wait share this look: one that waits for what lies far ahead must not make it pass over their news.
+        start = max(min(number, self._bounds[1]), self._newest)
         found = await self._read(start)
         if not found:
             await asyncio.sleep(_POLL_SECONDS)

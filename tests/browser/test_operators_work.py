@@ -15,6 +15,7 @@ from tests.support.stack import Stack, eventually
 pytestmark = pytest.mark.timeout(300)
 PATIENCE = 60_000  # ms
 
+CLOUD_EVENT = {"content-type": "application/cloudevents+json"}
 ACTOR = {"name": "Trần Văn Bình", "title": "Chuyên viên", "unit": "Bộ phận Một cửa"}
 
 
@@ -218,3 +219,33 @@ def test_a_supervisor_reads_both_clocks_and_finds_who_needs_attention(page: Page
     page.get_by_role("link", name="Đã xong, chưa trả kết quả").click()
     expect(page.get_by_role("row", name=code)).to_contain_text("Trả kết quả cho người nộp.")
     assert_accessible(page)
+
+
+def test_an_operator_finds_a_ministrys_event_that_nobody_understands_yet(page: Page, stack: Stack) -> None:
+    """Among the others, alone with its way through the hub, and with its dossier."""
+    code = file_and_receive(stack)
+    source, id_ = "/bo-tu-phap/thu", f"chua-biet-{code}"
+    event = {
+        "specversion": "1.0", "id": id_, "source": source, "type": "vn.moj.chua-biet.v1", "subject": code,
+        "time": clock.now().isoformat(), "datacontenttype": "application/json", "data": {"dossier_code": code},
+    }  # fmt: skip
+    pushed = stack.call("POST", "/v1/events", by="ministry", json=event, headers=CLOUD_EVENT)
+    assert pushed.status_code == 202, pushed.text
+    kept = f"/v1/events?source={source}&id={id_}"
+
+    def is_unmapped() -> bool:
+        answer = stack.call("GET", kept, by="operator")
+        return answer.status_code == 200 and answer.json()["items"][0]["state"] == "unmapped"
+
+    eventually(is_unmapped, why="the dossier service has taken it in")
+    sign_in(page, stack)
+    page.get_by_role("link", name="Bộ, ngành", exact=True).click()
+    page.get_by_role("link", name="Chưa hiểu được").click()
+    expect(page.get_by_role("row", name=id_)).to_contain_text("Loại sự kiện chưa có trong từ điển")
+    assert_accessible(page)
+    page.get_by_role("link", name=id_).click()
+    expect(page.get_by_role("row", name=id_)).to_contain_text("Bổ sung từ điển")
+    assert_accessible(page)
+    page.get_by_role("row", name=id_).get_by_role("link", name=code).click()
+    page.get_by_role("link", name="Sự kiện của bộ, ngành").click()
+    expect(page.get_by_role("row", name=id_)).to_contain_text("Chưa hiểu được")

@@ -11,6 +11,7 @@ from console import (
     api,
     attention_pages,
     consumers,
+    event_pages,
     hold_pages,
     incident_pages,
     pages,
@@ -77,6 +78,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         replay_pages.router,
         reconciliation_pages.router,
         attention_pages.router,
+        event_pages.router,
         pages.router,
     ]
     app = create("LGSP Hub: console", routers, opening)

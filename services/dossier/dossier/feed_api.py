@@ -28,7 +28,7 @@ _PREFIX, _SUFFIX = "vn.lgsp.", ".v1"
 async def read_feed(
     request: Request,
     caller: Reader,
-    after: Annotated[str | None, Query(pattern=r"^\d{1,18}$")] = None,
+    after: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$")] = None,
     types: Annotated[str | None, Query(max_length=1000)] = None,
     wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT_SECONDS)] = _LONGEST_WAIT_SECONDS,
     limit: web.PageSize = 100,

@@ -58,7 +58,7 @@ class Ministries:
 
     async def take_in(self, tx: Transaction, batch: Sequence[Event]) -> None:
         """New events: keep them, and let them have their effect."""
-        await self.settle(tx, await ministry_store.keep(tx, batch))
+        await self.settle_each(tx, await ministry_store.keep(tx, batch))
 
     async def take_up(self, tx: Transaction, codes: Sequence[str]) -> None:
         """A fact has come to these dossiers: what waited for it may pass."""

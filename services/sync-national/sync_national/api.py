@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Request, Response
+from fastapi import Header, Query, Request, Response
 from pydantic import Field
 
 from shared import web
@@ -16,6 +16,7 @@ from sync_national.answering import once
 from sync_national.change import State
 from sync_national.hold_api import Hold
 from sync_national.operating import NothingToRetry, OutcomeUnknown
+from sync_national.syncing import Courier
 
 router = web.router(tags=["synchronisation"], prefix="/v1/sync")
 internal_router = web.router(tags=["internal"])
@@ -23,6 +24,7 @@ internal_router = web.router(tags=["internal"])
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
 CodeInPath = Annotated[str, web.PRESENT_FORM]
+Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
 _DESTINATION = "dvcqg"
 
 
@@ -112,7 +114,7 @@ class Exchange(web.Answer):
 
 
 class Attempt(web.Answer):
-    """One visit to the portal; what was sent is shown without the citizen's data."""
+    """One visit to the portal; what was sent is shown without the citizen's data, unless a purpose is stated."""
 
     number: int
     at: datetime
@@ -121,12 +123,17 @@ class Attempt(web.Answer):
     outcome: str
     reason: str | None
     request: dict[str, Any] | None
+    is_masked: bool
+    """False: the record as it was sent, to the letter."""
     exchanges: list[Exchange]
 
 
 class DossierDetail(Dossier):
     """One dossier with its attempts, newest first."""
 
+    accepted_digest: str | None
+    """BLAKE2b-128 of the record that the destination accepted, for who stated a purpose (it is made of a citizen's
+    data); null otherwise, and while what it shows is not known."""
     attempts: list[Attempt]
 
 
@@ -165,9 +172,25 @@ async def list_dossiers(
 
 
 @router.get("/dossiers/{code}", responses=errors(NotFound))
-async def get_dossier(code: CodeInPath, rx: InReading, _caller: Reader) -> DossierDetail:
-    """One dossier with every attempt still kept, request and answer."""
-    return DossierDetail(**await operating.one(rx, _DESTINATION, code))
+async def get_dossier(
+    code: CodeInPath,
+    request: Request,
+    caller: Reader,
+    purpose: Purpose = None,
+    attempts_before: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
+) -> DossierDetail:
+    """One dossier with its attempts still kept, request and answer: the last 50, or the 50 before a number.
+
+    Evidence keeps no citizen's data. With `Hub-Purpose` (and scope dossier:read) what was sent is shown in full where
+    the dossier's data of now prove to be what was sent then (`is_masked` false).
+    """
+    async with request.app.state.api_database.reading(caller.agencies) as rx:
+        found = await operating.one(rx, _DESTINATION, code, attempts_before)
+    now = None
+    if purpose and purpose.strip() and "dossier:read" in caller.scopes:
+        courier: Courier = request.app.state.courier
+        now = await operating.record_now(courier.dossiers, request.app.state.portal.profile, code)
+    return DossierDetail(**operating.shown(found, now))
 
 
 @router.post(

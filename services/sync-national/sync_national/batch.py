@@ -41,6 +41,8 @@ class Answer:
     each: "Mapping[str, Answer]" = field(default_factory=dict)
     """For kind `each`: the records that were not accepted."""
     trouble: Trouble | None = None
+    rows: "Mapping[str, int]" = field(default_factory=dict)
+    """Progress rows of a dossier that were taken before one was not."""
 
 
 class Call(NamedTuple):
@@ -155,8 +157,9 @@ class Batch:
 
     def _halve(self, call: Call, answer: Answer) -> None:
         if self._probing and not self._anything_accepted:
-            self._leave(call.codes, answer.words)
-            self._leave_rest(answer.words)
+            trouble = Trouble("unreachable", answer.words)
+            self._leave(call.codes, trouble)
+            self._leave_rest(trouble)
             return
         middle = len(call.codes) // 2
         self._again(call.codes[middle:], call.updating)
@@ -173,18 +176,20 @@ class Batch:
     def _give_up(self, call: Call, answer: Answer) -> None:
         for code in call.codes:
             self.results[code] = Result(False, self._told.get(code), answer.trouble)
-        wait = answer.trouble.wait_seconds if answer.trouble else None
-        self._leave_rest(answer.words, wait)
+        if answer.trouble is not None and answer.trouble.kind == "untried":
+            self._leave_rest(answer.trouble)
+        else:
+            wait = answer.trouble.wait_seconds if answer.trouble else None
+            self._leave_rest(Trouble("unreachable", answer.words, wait))
 
-    def _leave_rest(self, words: str, wait_seconds: float | None = None) -> None:
+    def _leave_rest(self, trouble: Trouble) -> None:
         for part in self._parts:
-            self._leave(part.codes, words, wait_seconds)
+            self._leave(part.codes, trouble)
         for codes in self._corrected.values():
-            self._leave(codes, words, wait_seconds)
+            self._leave(codes, trouble)
         self._parts.clear()
         self._corrected = {False: [], True: []}
 
-    def _leave(self, codes: Sequence[str], words: str, wait_seconds: float | None = None) -> None:
+    def _leave(self, codes: Sequence[str], trouble: Trouble) -> None:
         for code in codes:
-            trouble = Trouble("unreachable", words, wait_seconds)
             self.results[code] = Result(False, self._told.get(code), trouble)

@@ -60,9 +60,10 @@ class Doubt(StrEnum):
 
 
 DoubtChange = Literal["keep", "raise", "clear"]
-TroubleKind = Literal["refused", "unreachable", "lost", "unclear", "unsettled", "untellable", "broken"]
+TroubleKind = Literal["refused", "untried", "unreachable", "lost", "unclear", "unsettled", "untellable", "broken"]
 """
 refused      the portal judged this record and said no (partner's)
+untried      this visit had no time left for it: the next one takes it, and nobody failed
 unreachable  certainly not executed: nothing was sent, or the portal turned the call away
 lost         no answer: it may have been executed, it may still be running
 unclear      the call is over, but its answer does not tell whether it was executed (5xx, HTML)
@@ -83,7 +84,7 @@ class Trouble:
 
     @property
     def owner(self) -> Owner:
-        """Whose fault it is."""
+        """Whose fault it is (nobody's, where nothing was tried)."""
         return "hub" if self.kind == "broken" else "partner"
 
 
@@ -183,12 +184,19 @@ def settle(standing: Standing, visit: Visit, limits: Limits, jitter: float) -> S
     """
     known = _learn(standing, visit)
     moved_on = known.desired_version > visit.version
-    if visit.trouble is None:
+    if visit.trouble is not None and visit.trouble.kind == "untried":
+        after = Settled(known._replace(state=_untried(standing), reason=visit.trouble.reason, owner=None), 0.0)
+    elif visit.trouble is None:
         state, due_in = (State.SYNCED, None) if known.is_level else (State.PENDING, 0.0)
         after = Settled(known._replace(state=state, tries=0, refusals=0, reason=None, owner=None), due_in)
     else:
         after = _after_trouble(known, visit.trouble, limits, jitter, moved_on=moved_on)
     return after._replace(doubt=_doubt(standing, visit))
+
+
+def _untried(standing: Standing) -> State:
+    """Who had to look first still has to."""
+    return State.UNKNOWN if standing.looks_first else State.PENDING
 
 
 def _doubt(standing: Standing, visit: Visit) -> DoubtChange:

@@ -32,7 +32,8 @@ ON CONFLICT DO NOTHING
 _OF_DOSSIER = """
 SELECT a.number, a.at, a.version, a.progress_number, a.outcome, a.reason, a.exchanges, a.position, c.content
 FROM attempt a LEFT JOIN attempt_content c ON c.id = a.content_id AND c.at = a.at
-WHERE a.destination = :destination AND a.dossier_code = :code ORDER BY a.number DESC LIMIT :limit
+WHERE a.destination = :destination AND a.dossier_code = :code AND (CAST(:before AS int) IS NULL OR a.number < :before)
+ORDER BY a.number DESC LIMIT :limit
 """
 
 
@@ -49,7 +50,7 @@ class Attempt(NamedTuple):
     exchanges: str
     """JSON array of the calls this dossier was part of."""
     request: Mapping[str, Any]
-    """`{"record": …, "progress": […]}`, masked."""
+    """`{"record": …, "progress": […], "digest": …}`: masked, and the digest of the record as it was sent."""
 
 
 async def keep(tx: Transaction, destination: str, at: datetime, attempts: Sequence[Attempt]) -> None:
@@ -98,10 +99,12 @@ async def forget(database: Database, keep_days: int) -> None:
         await tx.raw.execute("DELETE FROM delivery WHERE at < now() - make_interval(days => $1)", keep_days)
 
 
-async def attempts_of(rx: Reading, destination: str, code: str, limit: int) -> list[dict[str, Any]]:
-    """The last attempts of a dossier, newest first, each with what was sent and what was answered."""
+async def attempts_of(
+    rx: Reading, destination: str, code: str, limit: int, before: int | None = None
+) -> list[dict[str, Any]]:
+    """The last attempts of a dossier (before this number), newest first: what was sent and what was answered."""
     found = []
-    for row in await rx.rows(_OF_DOSSIER, destination=destination, code=code, limit=limit):
+    for row in await rx.rows(_OF_DOSSIER, destination=destination, code=code, limit=limit, before=before):
         content = orjson.loads(zlib.decompress(row["content"])) if row["content"] else []
         place = row["position"]
         found.append(

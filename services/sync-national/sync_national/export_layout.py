@@ -104,6 +104,8 @@ def reading(layout: Layout, header: Sequence[str]) -> Callable[[Sequence[str]], 
     def read(cells: Sequence[str]) -> Theirs:
         if len(cells) <= last:
             raise UnreadableFile(f"Dòng có {len(cells)} ô, cần {last + 1}")
+        if "\x00" in "".join(cells):  # no database keeps it
+            raise UnreadableFile("Có ký tự NUL")
         code = cells[at_code].strip()
         if not code or len(code) > 100:
             raise UnreadableFile("Thiếu mã hồ sơ")

@@ -171,7 +171,7 @@ def _courier(settings: Settings, runtime: Runtime, portal: Portal, authorization
             refusals=settings.sync_refusals,
         ),
         pace=Pace(
-            batch_size=settings.sync_batch_size,
+            batch_size=min(settings.sync_batch_size, portal.profile.most_in_a_batch),
             lease_seconds=settings.sync_lease_seconds,
             look_ups_at_once=_LOOK_UPS_AT_ONCE,
         ),

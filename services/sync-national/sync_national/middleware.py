@@ -1,14 +1,16 @@
 """A province's own middleware in front of the national portal (wire §1.3), spoken to as its profile says.
 
 No session, bare arrays, an address for each call; the answer to progress may be plain text. Where it takes one dossier
-a call, a push of many is many calls under one deadline: each record has its own answer, and what was not sent any more
-certainly was not executed. Without a read service nothing can be asked: the dossier is taken for absent, sent again as
-new, and "đã tồn tại" puts that right.
+a call, a push of many is many calls under one deadline: each record has its own answer, a call that may not end in time
+is not begun but left for the next turn, and what was not sent certainly was not executed. Without a read service
+nothing can be asked: after a lost answer the dossier goes again; "đã tồn tại" puts right what was thought of it.
 """
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -18,10 +20,10 @@ from sync_national.batch import Answer
 from sync_national.change import Trouble
 from sync_national.portal import (
     Exchange,
-    Found,
     Names,
     Portal,
     Reply,
+    doing_of,
     exchange_of,
     failed_exchange,
     judge,
@@ -30,18 +32,27 @@ from sync_national.portal import (
 )
 from sync_national.portal_profile import Doing
 
-_NO_READING = "Trục của tỉnh không có dịch vụ tra cứu"
-_TOO_LATE = "Hết thời gian trước khi gửi"
+_NO_TIME = "Lượt này không còn thời gian để gửi"
+_ROOM = 3
+"""A call is begun when so many times the longest one of this turn would still fit into it."""
 _FAILED = re.compile(r"(không|chưa|chẳng|thất bại)[^.;,]{0,20}thành công")
 _OF_SO_MANY = re.compile(r"thành công[^\d.;,]{0,20}(\d+)\s*/\s*(\d+)(?![\d/])")
 
 
+@dataclass(slots=True)
+class _Time:
+    """Of one turn's calls; monotonic seconds."""
+
+    ends: float
+    longest: float = 0.0
+
+    @property
+    def has_room(self) -> bool:
+        return time.monotonic() + _ROOM * self.longest < self.ends
+
+
 class Middleware(Portal):
     """The same as `Portal` to those who push."""
-
-    async def look_up(self, code: str) -> tuple[Found, Exchange]:  # noqa: ARG002 - it has nothing to ask
-        """Nothing can be asked: absent, until the push says otherwise."""
-        return Found(None), Exchange("TraCuuHoSo", None, clock.now(), 0, 0, None, None, _NO_READING)
 
     def _check(self, path: str, answer: http.Answer) -> None:
         """An object; for progress, where the profile answers so, text; never a page."""
@@ -50,35 +61,39 @@ class Middleware(Portal):
             return
         super()._check(path, answer)
 
-    def _place(self, doing: Doing) -> str:
-        return self.profile.place(doing, agency=self._account.agency_code, updating=doing == "update")
-
     async def _push(
         self, service: str, data: Sequence[Any], codes: Names, *, updating: bool
     ) -> tuple[Answer, Exchange]:
-        doing: Doing = "progress" if service == "CapNhatTienDoHoSoMC" else "update" if updating else "insert"
-        ends = time.monotonic() + self._deadline_seconds
+        doing = doing_of(service, updating=updating)
+        left = _Time(time.monotonic() + self._deadline_seconds)
         each: dict[str, Answer] = {}
-        exchange: Exchange | None = None
-        whole: Answer | None = None
+        own: dict[str, list[Exchange]] = {code: [] for code in codes.values()}
+        taken: Counter[str] = Counter()
+        first: Exchange | None = None
+        stopped: Trouble | None = None
         for names, part in self._parts(doing, data, list(codes)):
-            stopped = next((answer for answer in each.values() if answer.trouble is not None), None)
-            if stopped is not None and stopped.trouble is not None:
-                answer = _unsent(stopped.trouble)
+            if any(each[name].kind != "accepted" for name in names if name in each):
+                continue  # its rows come in their order: those behind a refused one are not sent
+            if stopped is None and not left.has_room:
+                stopped = Trouble("untried", _NO_TIME)
+            if stopped is not None:
+                answer = Answer("trouble", stopped.reason, trouble=stopped)
             else:
-                answer, told = await self._told(doing, service, part, {name: codes[name] for name in names}, ends)
-                if exchange is None or answer.kind != "accepted":
-                    exchange = told
-            whole = answer
-            for name in names:
-                if name not in each or each[name].kind == "accepted":  # of several parts the first that fails counts
-                    each[name] = answer
-        assert exchange is not None
-        assert whole is not None
+                answer, told = await self._told(doing, service, part, {name: codes[name] for name in names}, left)
+                first = first or told
+                for name in names:
+                    own[codes[name]].append(told)
+                if answer.kind == "accepted" and doing == "progress" and len(names) == 1:
+                    taken[codes[names[0]]] += len(part)
+                if answer.trouble is not None:
+                    stopped = Trouble("unreachable", answer.trouble.reason, answer.trouble.wait_seconds)
+            each |= dict.fromkeys(names, answer)
+        assert first is not None  # the first call always has room
+        exchange = first if len({id(told) for of_one in own.values() for told in of_one}) == 1 else _apart(first, own)
         if len({id(answer) for answer in each.values()}) == 1:
-            return next(iter(each.values())), exchange
+            return replace(next(iter(each.values())), rows=taken), exchange
         bad = {codes[name]: answer for name, answer in each.items() if answer.kind != "accepted"}
-        return (Answer("each", "", each=bad) if bad else whole), exchange
+        return (Answer("each", "", each=bad, rows=taken) if bad else Answer("accepted")), exchange
 
     def _parts(self, doing: Doing, data: Sequence[Any], names: list[str]) -> Iterator[tuple[list[str], list[Any]]]:
         """What goes in one call: records with their names, or rows of one dossier (of all, where it takes many)."""
@@ -95,20 +110,19 @@ class Middleware(Portal):
                     yield [name], rows[first : first + self.profile.most_rows]
 
     async def _told(
-        self, doing: Doing, service: str, part: list[Any], names: Names, ends: float
+        self, doing: Doing, service: str, part: list[Any], names: Names, left: "_Time"
     ) -> tuple[Answer, Exchange]:
         at, started = clock.now(), time.monotonic()
         updating = doing != "insert"
         try:
-            if started >= ends:
-                trouble = Trouble("unreachable", _TOO_LATE)
-                return _unsent(trouble), Exchange(service, updating, at, 0, len(part), None, None, _TOO_LATE)
-            reply = self._reply(doing, await self._post(self._place(doing), part, ends))
+            reply = self._reply(doing, await self._post(self._place(doing), part, left.ends))
         except Upstream as fault:
             trouble = trouble_of(fault)
             self._turn_away(trouble)
             exchange = failed_exchange(service, updating, at, started, len(part), fault, trouble)
             return Answer("trouble", trouble.reason, trouble=trouble), exchange
+        finally:
+            left.longest = max(left.longest, time.monotonic() - started)
         return self._judged(doing, reply, names), exchange_of(service, updating, at, started, len(part), reply)
 
     def _reply(self, doing: Doing, answer: http.Answer) -> Reply:
@@ -143,6 +157,6 @@ def _was_in_part(words: str) -> bool:
     return counted is not None and int(counted[1]) != int(counted[2])
 
 
-def _unsent(trouble: Trouble) -> Answer:
-    left = Trouble("unreachable", trouble.reason, trouble.wait_seconds)
-    return Answer("trouble", trouble.reason, trouble=left)
+def _apart(first: Exchange, own: Mapping[str, Sequence[Exchange]]) -> Exchange:
+    """Several calls: each dossier sees those it was part of."""
+    return replace(first, own={code: tuple(told) for code, told in own.items()})

@@ -5,10 +5,21 @@ from typing import Any
 
 from shared import clock, outbox
 from shared.db import Reading, Transaction
-from shared.errors import Conflict, NotFound
+from shared.dossiers import Dossiers
+from shared.errors import Conflict, NotFound, Upstream
 from shared.events import Cause
-from sync_national import announcing, evidence, holding, incident_store, reconciliation_store, status_store
+from sync_national import (
+    announcing,
+    evidence,
+    holding,
+    incident_store,
+    portal_record,
+    reconciliation_store,
+    status_store,
+)
 from sync_national.change import State
+from sync_national.portal_profile import Profile
+from sync_national.portal_record import MappingFailed
 from sync_national.syncing import TOPIC
 
 _SHOWN_ATTEMPTS = 50
@@ -72,12 +83,33 @@ async def listed(
     return await status_store.listed(rx, destination, state, agency, after, limit + 1, agencies=agencies)
 
 
-async def one(rx: Reading, destination: str, code: str) -> dict[str, Any]:
-    """One dossier with its attempts, newest first. Raises `NotFound`."""
+async def one(rx: Reading, destination: str, code: str, before: int | None = None) -> dict[str, Any]:
+    """One dossier with its attempts (those before a number), newest first, the citizen masked. Raises `NotFound`."""
     row = await status_store.one(rx, destination, code)
     if row is None:
         raise NotFound
-    return {**row, "attempts": await evidence.attempts_of(rx, destination, code, _SHOWN_ATTEMPTS)}
+    attempts = await evidence.attempts_of(rx, destination, code, _SHOWN_ATTEMPTS, before)
+    return {**row, "attempts": [{**it, "is_masked": True} for it in attempts]}
+
+
+async def record_now(dossiers: Dossiers, profile: Profile, code: str) -> Mapping[str, Any] | None:
+    """The record as it would be sent now; None when it cannot be made."""
+    try:
+        item = (await dossiers.read([code])).get(code)
+        return None if item is None else portal_record.prepare(item, profile).record
+    except (Upstream, MappingFailed):
+        return None
+
+
+def shown(found: dict[str, Any], now: Mapping[str, Any] | None) -> dict[str, Any]:
+    """As who may see it sees it. `now`: the dossier's record of now; None without a purpose, or while it is away."""
+    for attempt in found["attempts"]:
+        sent_digest = (attempt["request"] or {}).pop("digest", None)
+        if now is not None and sent_digest and attempt["request"]["record"]:
+            record = portal_record.revealed(attempt["request"]["record"], now, sent_digest)
+            if record is not None:
+                attempt["request"]["record"], attempt["is_masked"] = record, False
+    return found if now is not None else {**found, "accepted_digest": None}
 
 
 async def retry(tx: Transaction, destination: str, code: str, cause: Cause) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ import math
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,17 +31,17 @@ from shared.http import BreakerState, Peer
 from sync_national.batch import Answer
 from sync_national.change import Trouble
 from sync_national.pacing import Lanes, Quota
-from sync_national.portal_profile import NATIONAL, Profile
+from sync_national.portal_profile import NATIONAL, Doing, Profile
 
-_LOGIN, _INTEGRATION, _SHARE = "/login", "/integration", "/share"
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9.]*-\d{6}-\d{4,}")
 _MISSING = re.compile(r"hồ sơ[^,;]{0,80}?(không|chưa) tồn tại")
+_SESSION = re.compile(r"phiên(?! (bản|dịch))|\bsession\b")
 _PERSONAL = re.compile(r"(?<![\d-])\d{9,12}(?!\d)|[^\s@]+@[^\s@]+")
 _MAX_WORDS = 500
 _NO_ANSWER = "Cổng không trả lời"
+_NO_READING = "Hệ thống này không có dịch vụ tra cứu"
 _NO_CALLS_LEFT = "Đã dùng hết số lần gọi cổng của phút này"
 _LOGIN_PAUSE_SECONDS = 5  # a wrong password is not tried thousands of times
-
 
 Names = Mapping[str, str]
 """Our codes of the dossiers in a call, by the `MaHoSo` the portal has for them."""
@@ -77,6 +77,8 @@ class Exchange:
     status: int | None
     error_code: str | None
     message: str
+    own: "Mapping[str, Sequence[Exchange]]" = field(default_factory=dict)
+    """By our code: what was said of that dossier alone, where it was told apart; the others see `message`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Found:
 
     record: Mapping[str, Any] | None
     trouble: Trouble | None = None
+    is_told: bool = True
+    """Whether the destination tells at all what it holds (profile, place `look_up`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ class Portal:
         self._session = ""
         self._login = asyncio.Lock()
         self._turned_away_until = 0.0
+        self._pushing_paths = {self._place(doing) for doing in ("insert", "update", "progress")}
         self._headers = {
             "accept": "application/json",
             "content-type": "application/json",
@@ -152,8 +157,10 @@ class Portal:
     async def look_up(self, code: str) -> tuple[Found, Exchange]:
         """TraCuuHoSo: what the portal shows of one dossier."""
         at, started = clock.now(), time.monotonic()
+        if not self.can_be_asked:
+            return Found(None, is_told=False), Exchange("TraCuuHoSo", None, at, 0, 0, None, None, _NO_READING)
         try:
-            reply = await self._call(_SHARE, {"service": "TraCuuHoSo", "mahoso": code})
+            reply = await self._call(self._place("look_up"), {"service": "TraCuuHoSo", "mahoso": code})
         except Upstream as fault:
             trouble = trouble_of(fault)
             return Found(None, trouble), failed_exchange("TraCuuHoSo", None, at, started, 1, fault, trouble)
@@ -169,13 +176,18 @@ class Portal:
         at, started = clock.now(), time.monotonic()
         body = {"service": service, "isUpdating": "True" if updating else "False", "data": data}
         try:
-            reply = await self._call(_INTEGRATION, body)
+            reply = await self._call(self._place(doing_of(service, updating=updating)), body)
         except Upstream as fault:
             trouble = trouble_of(fault)
             self._turn_away(trouble)
             exchange = failed_exchange(service, updating, at, started, len(data), fault, trouble)
             return Answer("trouble", trouble.reason, trouble=trouble), exchange
-        return judge(reply, codes), exchange_of(service, updating, at, started, len(data), reply)
+        answer = judge(reply, codes, self.profile.exists_codes)
+        told = exchange_of(service, updating, at, started, len(data), reply)
+        return answer, replace(told, own=_told_apart(told, reply, codes))
+
+    def _place(self, doing: str) -> str:
+        return self.profile.place(doing, agency=self._account.agency_code, updating=doing == "update")
 
     def _turn_away(self, trouble: Trouble) -> None:
         if trouble.wait_seconds:
@@ -209,7 +221,7 @@ class Portal:
     async def _log_in(self, deadline: float) -> str:
         login = {"username": self._account.username, "password": self._account.password}
         try:
-            answer = await self._post(_LOGIN, login, deadline)
+            answer = await self._post(self._place("login"), login, deadline)
         except Upstream as fault:
             # Whatever became of the login, the push behind it was not sent.
             raise LoginRefused(
@@ -232,7 +244,7 @@ class Portal:
         if not await self.quota.take():
             raise UpstreamUnavailable(_NO_CALLS_LEFT, retry_after_seconds=math.ceil(self.quota.wait_seconds))
         answer = await self._asked(path, strict_json.dumps(body), deadline)
-        if path == _INTEGRATION:
+        if path in self._pushing_paths:
             crashpoint("portal.before_answer")  # executed there, and nobody here has looked at the answer yet
         if answer.status == 429 or 400 <= answer.status < 500:
             raise UpstreamUnavailable(
@@ -276,8 +288,8 @@ class Portal:
 def reply_of(answer: http.Answer) -> Reply:
     """The object that an answer is. Raises `UpstreamInvalid` when it is none."""
     document = answer.json()
-    if not isinstance(document, Mapping):
-        raise UpstreamInvalid(internal="the answer is no object", outcome_unknown=True)
+    if not isinstance(document, Mapping) or "error_code" not in document:
+        raise UpstreamInvalid(internal="the answer is no object with an error_code", outcome_unknown=True)
     result = document.get("result")
     return Reply(
         answer.status,
@@ -295,7 +307,7 @@ def judge(reply: Reply, codes: Names, exists_codes: Collection[int] = NATIONAL.e
         return Answer("exists", reply.words, named)
     if reply.code == 0:
         return Answer("accepted", reply.words)
-    each = _each(reply, codes)
+    each = _each(reply, codes, exists_codes)
     if each:
         return Answer("each", reply.words, each=each)
     if _MISSING.search(words):
@@ -303,17 +315,34 @@ def judge(reply: Reply, codes: Names, exists_codes: Collection[int] = NATIONAL.e
     return Answer("refused", reply.words or f"error_code {reply.code}", named)
 
 
-def _each(reply: Reply, codes: Names) -> dict[str, Answer]:
+def doing_of(service: str, *, updating: bool) -> Doing:
+    """Which place of the profile a push goes to."""
+    if service == "CapNhatTienDoHoSoMC":
+        return "progress"
+    return "update" if updating else "insert"
+
+
+def _each(reply: Reply, codes: Names, exists_codes: Collection[int]) -> dict[str, Answer]:
     """Answers of the records that a portal lists one by one (those not listed were accepted)."""
-    each: dict[str, Answer] = {}
-    for row in reply.result:
-        if not isinstance(row, Mapping) or row.get("MaHoSo") not in codes or "error_code" not in row:
-            continue
-        code = _number(row.get("error_code"))
-        one = judge(Reply(reply.status, code, _words(row), ()), codes)
-        if one.kind != "accepted":
-            each[codes[row["MaHoSo"]]] = one
-    return each
+    found = {code: judge(one, codes, exists_codes) for code, one in _listed(reply, codes).items()}
+    return {code: one for code, one in found.items() if one.kind != "accepted"}
+
+
+def _listed(reply: Reply, codes: Names) -> dict[str, Reply]:
+    """What the portal says of each record, where it lists them, by our codes."""
+    return {
+        codes[row["MaHoSo"]]: Reply(reply.status, _number(row["error_code"]), _words(row), ())
+        for row in reply.result
+        if isinstance(row, Mapping) and row.get("MaHoSo") in codes and "error_code" in row
+    }
+
+
+def _told_apart(exchange: Exchange, reply: Reply, codes: Names) -> dict[str, Sequence[Exchange]]:
+    """Each record's own code and words, where the portal lists them."""
+    return {
+        code: (replace(exchange, error_code=None if one.code is None else str(one.code), message=one.words),)
+        for code, one in _listed(reply, codes).items()
+    }
 
 
 def trouble_of(fault: Upstream) -> Trouble:
@@ -345,8 +374,9 @@ def failed_exchange(
 
 
 def _is_session_over(reply: Reply) -> bool:
-    words = reply.words.lower()
-    return reply.code != 0 and ("phiên" in vietnamese.normal(words) or "session" in words)
+    """Words about the session and about no dossier: a record refused for its version ("phiên bản") is no reason."""
+    words = vietnamese.normal(reply.words)
+    return reply.code != 0 and _SESSION.search(words.lower()) is not None and _CODE.search(words) is None
 
 
 def _number(code: object) -> int | None:

@@ -29,6 +29,8 @@ _MOMENTS = frozenset(
     ("NgayTiepNhan", "NgayHenTra", "NgayTra", "NgayKetThucXuLy", "NgayTuChoi", "NgayNopHoSo", "NgayBoSung",
      "NgayTiepNhanBoSung", "NgayHenTraTruoc", "NgayHenTraMoi", "ThoiDiemXuLy", "NgayBatDau", "NgayKetThucTheoQuyDinh")
 )  # fmt: skip
+_MOST_ROWS_TOGETHER = 1000
+"""Rows of a batch go in one call where there is a session."""
 _NEEDED = frozenset(("insert", "update", "progress"))
 Doing = Literal["insert", "update", "progress"]
 
@@ -58,6 +60,11 @@ class Profile:
     def is_plain(self) -> bool:
         """Whether records go as wire §1.4 and §1.5 have them."""
         return not (self.omit or self.values or self.add) and self.dates == "yyyyMMddHHmmss"
+
+    @property
+    def most_in_a_batch(self) -> int:
+        """Records: with a session a batch is one call; without one as many calls as it takes."""
+        return self.most_records if self.session else 1000
 
     def place(self, doing: str, *, agency: str, updating: bool) -> str:
         """The path of a call."""
@@ -114,13 +121,26 @@ def _checked(members: Mapping[str, Any]) -> Profile:
     profile = Profile(**members)
     if missing := _NEEDED - profile.places.keys():
         raise ValueError(f"no place for {', '.join(sorted(missing))}")
-    if profile.session and "login" not in profile.places:
-        raise ValueError("no place for login")
+    _check_manner(profile)
     if profile.dates not in _DATES or profile.progress_answer not in ("json", "text"):
         raise ValueError("unknown dates or progress_answer")
     if not (1 <= profile.most_records <= 1000 and profile.most_rows >= 1):
         raise ValueError("most_records is 1 to 1000, most_rows at least 1")
     return profile
+
+
+def _check_manner(profile: Profile) -> None:
+    """With a session all is spoken as wire §1.1 has it, without one as §1.3: what nobody would heed is refused."""
+    if profile.session != ("login" in profile.places):
+        raise ValueError("a session and a place for login belong together")
+    if profile.session != profile.envelope:
+        raise ValueError("an envelope carries the session, a bare array none")
+    if profile.session and (profile.success_words or profile.progress_answer != "json"):
+        raise ValueError("success_words and answers in text are for destinations without a session")
+    if not profile.session and "look_up" in profile.places:
+        raise ValueError("there is no way to look up without a session")
+    if profile.session and profile.most_rows < _MOST_ROWS_TOGETHER:
+        raise ValueError(f"most_rows of a destination with sessions is at least {_MOST_ROWS_TOGETHER}")
 
 
 NATIONAL = named("national-adapter@2")

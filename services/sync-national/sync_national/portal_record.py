@@ -205,6 +205,23 @@ def masked(sent: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def revealed(kept: Mapping[str, Any], now: Mapping[str, Any], sent_digest: str) -> dict[str, Any] | None:
+    """The record as it was sent, its masked texts taken from the dossier's record of now.
+
+    None unless that is it to the letter (`sent_digest`, hex): who was corrected since is not shown as sent then.
+    """
+    filled = _filled(kept, now)
+    return filled if digest(orjson.dumps(filled)).hex() == sent_digest else None
+
+
+def _filled(kept: Any, now: Any) -> Any:
+    if isinstance(kept, Mapping) and isinstance(now, Mapping):
+        return {name: _filled(value, now.get(name)) for name, value in kept.items()}
+    if isinstance(kept, list) and isinstance(now, list) and len(kept) == len(now):
+        return [_filled(one, other) for one, other in zip(kept, now, strict=True)]
+    return now if isinstance(kept, str) and kept and not kept.strip("*") else kept
+
+
 def masked_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A progress row as evidence keeps it: the officer stays, the free text may name a citizen."""
     return {**row, "NoiDungXuLy": "*" * len(row.get("NoiDungXuLy") or "")}

@@ -55,9 +55,11 @@ SELECT i.dossier_code AS code, i.agency_code, s.state, s.reason, s.owner FROM re
 LEFT JOIN standing s ON s.destination = :destination AND s.dossier_code = i.dossier_code
 WHERE i.replay_id = CAST(:id AS uuid) ORDER BY i.dossier_code LIMIT :most
 """
+# `paced_until`: what was executed lasts so long at the replay's rate. A second may be made up for, no more: not the
+# minutes that it stood behind another replay, or that the service was away.
 _NEXT = """
 SELECT id, kind, destination, traceparent,
-  floor(per_second * extract(epoch FROM clock_timestamp() - confirmed_at)) + per_second - executed_count AS allowed
+  floor(per_second * least(1.0, extract(epoch FROM clock_timestamp() - coalesce(paced_until, '-infinity')))) AS allowed
 FROM replay WHERE state = 'running' AND destination = $1 ORDER BY confirmed_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 _LEFT = """
@@ -85,7 +87,9 @@ UPDATE replay_item i SET outcome = u.outcome FROM unnest($2::text[], $3::text[])
 WHERE i.replay_id = $1 AND i.dossier_code = u.code
 """
 _COUNT = """
-UPDATE replay SET executed_count = executed_count + $2, state = CASE WHEN $3 THEN 'done' ELSE state END,
+UPDATE replay SET executed_count = executed_count + $2,
+  paced_until = greatest(paced_until, clock_timestamp() - interval '1 second')
+    + make_interval(secs => $2::float8 / per_second), state = CASE WHEN $3 THEN 'done' ELSE state END,
   finished_at = CASE WHEN $3 THEN clock_timestamp() END
 WHERE id = $1
 """

@@ -44,6 +44,9 @@ class Passage:
     was_overwritten: bool = False
     was_asked: bool = False
     has_looked: bool = False
+    """Whether the portal said what it shows."""
+    is_untold: bool = False
+    """Whether the destination never says it (profile)."""
     left_open: bool = False
     exchanges: list[tuple[Exchange, bool]] = field(default_factory=list)
     """Calls it was part of; whether their words are about it."""
@@ -60,6 +63,17 @@ class Passage:
         """Progress rows not yet acknowledged."""
         return self.prepared.rows[self.progress :]
 
+    @property
+    def _is_past_doubt(self) -> bool:
+        """Where nobody can look, a doubt ends when all was sent again and accepted, or when a person must decide."""
+        return self.is_untold and (self.trouble is None or self.trouble is _ROWS_UNTELLABLE)
+
+    @property
+    def may_have_rows(self) -> bool:
+        """Whether an earlier visit can have sent rows: only what the portal has accepted gets any."""
+        standing = self.claim.standing
+        return standing.state is State.IN_FLIGHT or standing.acknowledged_version > 0
+
     def visit(self) -> Visit:
         """What this visit brought."""
         shown = self.digest == self.prepared.digest and not self.found_absent
@@ -70,7 +84,7 @@ class Passage:
             digest=self.prepared.digest if shown else None,
             progress=self.progress if is_there else None,
             presence=Presence.ABSENT if self.found_absent else self.presence,
-            has_looked=self.has_looked,
+            has_looked=self.has_looked or self._is_past_doubt,
             left_open=self.left_open,
             shows_other=not shown and (self.was_asked or self.sent_record),
             trouble=self.trouble,
@@ -148,6 +162,7 @@ class Round:
             request={
                 "record": portal_record.masked(passage.prepared.record) if passage.sent_record else None,
                 "progress": [portal_record.masked_row(row) for row in passage.sent_rows],
+                **({"digest": passage.prepared.digest.hex()} if passage.sent_record else {}),
             },
         )
 
@@ -188,6 +203,9 @@ class Round:
             # Still not known: neither executed nor not. Asked again later.
             passage.trouble = Trouble("unclear", found.trouble.reason, found.trouble.wait_seconds)
             return
+        if not found.is_told:
+            self._take_for_lost(passage)
+            return
         passage.has_looked = True
         if found.record is None:
             passage.presence, passage.digest, passage.progress = Presence.ABSENT, None, 0
@@ -202,6 +220,12 @@ class Round:
             and was.desired_version == passage.prepared.version
             and (passage.digest != passage.prepared.digest or bool(passage.new_rows))
         )
+
+    def _take_for_lost(self, passage: Passage) -> None:
+        """Nobody can say what of the last visit arrived: it goes again, but for rows that might be kept twice."""
+        passage.is_untold, passage.digest = True, None
+        if passage.new_rows and passage.may_have_rows and self._equal_rows != "ignore":
+            passage.trouble = _ROWS_UNSETTLED if passage.claim.standing.is_unsettled else _ROWS_UNTELLABLE
 
     def _compare_rows(self, passage: Passage, shown: Mapping[str, Any]) -> None:
         rows = shown.get(portal_record.PROGRESS_FIELD)
@@ -225,8 +249,7 @@ class Round:
             sent = [self._passages[code] for code in call.codes]
             records = [orjson.Fragment(p.prepared.text) for p in sent]
             answer, exchange = await self._portal.push(records, _names(sent), updating=call.updating)
-            self._note(sent, answer, exchange)
-            for passage in sent:
+            for passage in self._note(sent, answer, exchange):
                 passage.sent_record = True
             batch.answered(call, answer)
         for code, result in batch.results.items():
@@ -247,6 +270,8 @@ class Round:
         while (call := batch.next_call()) is not None:
             sent = [self._passages[code] for code in call.codes]
             answer = await self._push_rows(sent)
+            for passage in sent:
+                passage.progress += answer.rows.get(passage.prepared.code, 0)
             if answer.kind == "missing":
                 # The portal lost a dossier it had accepted: the record goes again, with all its rows.
                 for passage in sent if len(sent) == 1 else [p for p in sent if p.prepared.code == answer.named]:
@@ -274,17 +299,22 @@ class Round:
             return Answer("trouble", _LET_GO.reason, trouble=_LET_GO)
         rows = [row for passage in sent for row in passage.new_rows]
         answer, exchange = await self._portal.push_progress(rows, _names(sent))
-        self._note(sent, answer, exchange)
-        for passage in sent:
+        for passage in self._note(sent, answer, exchange):
             passage.sent_rows = passage.new_rows
         return answer
 
-    def _note(self, sent: Iterable[Passage], answer: Answer, exchange: Exchange) -> None:
-        """Only the dossier that the portal names sees its words: they may belong to another agency."""
+    def _note(self, sent: Iterable[Passage], answer: Answer, exchange: Exchange) -> list[Passage]:
+        """Those that were part of a call. Only whom the portal names sees its words: they may be another agency's."""
+        told = []
         for passage in sent:
-            trouble = answer.each.get(passage.prepared.code, answer).trouble
+            code = passage.prepared.code
+            trouble = answer.each.get(code, answer).trouble
             passage.left_open |= trouble is not None and trouble.kind == "lost"
-            passage.exchanges.append((exchange, _is_about(answer, passage.prepared.code)))
+            own = exchange.own.get(code)
+            passage.exchanges += [(exchange, _is_about(answer, code))] if own is None else [(it, True) for it in own]
+            if own != ():
+                told.append(passage)
+        return told
 
     def _exchange_list(self, exchanges: Sequence[tuple[Exchange, bool]]) -> str:
         texts = []

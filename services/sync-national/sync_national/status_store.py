@@ -24,7 +24,10 @@ SELECT n.code, n.version, s.state, CASE WHEN s.acknowledged_version >= n.version
 FROM unnest($2::text[], $3::int[]) AS n(code, version)
 JOIN standing s ON s.destination = $1 AND s.dossier_code = n.code
 """
-_ONE = f"SELECT {_COLUMNS} FROM standing s WHERE destination = :destination AND dossier_code = :code"  # noqa: S608 - our own columns
+_ONE = f"""
+SELECT {_COLUMNS}, encode(digest, 'hex') AS accepted_digest FROM standing s
+WHERE destination = :destination AND dossier_code = :code
+"""  # noqa: S608 - our own columns
 _COUNTS = f"""
 SELECT CASE WHEN state = 'pending' AND {_IS_HELD} THEN 'held' ELSE state END AS state, sum(dossiers)::bigint AS dossiers
 FROM (

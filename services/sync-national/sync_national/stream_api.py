@@ -24,7 +24,7 @@ from shared.web import errors, requires
 router = web.router(tags=["synchronisation"], prefix="/v1/sync")
 
 Reader = Annotated[Caller, requires("sync:read")]
-Position = Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^\d{1,18}$")]
+Position = Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{0,18}$")]
 MOST_STREAMS = 1000
 """Of one copy at once."""
 _BEAT_SECONDS = 15.0

@@ -65,6 +65,21 @@ STUCK = {
     ],
     "next_cursor": "n/=",
 }  # fmt: skip
+UNSETTLED_EVENT = {
+    "number": 7, "client_id": "bo-tu-phap", "source": "/bo-tu-phap/ho tich", "id": "e/1&", "type": "vn.moj.x.v1",
+    "dossier_code": CODE, "state": "unmapped", "reason": "unmapped_value: /data/<b>", "owner": "partner",
+    "action": None, "happened_at": AT, "version": None, "vocabulary_version": 1, "published_at": AT, "taken_at": AT,
+    "applied_at": None,
+}  # fmt: skip
+UNSETTLED = {
+    "counts": [{"client_id": "bo-tu-phap", "source": "/bo-tu-phap/ho tich", "type": "vn.moj.x.v1",
+                "state": "unmapped", "reason": "unmapped_value", "count": 1_200, "oldest_at": AT}],
+    "items": [UNSETTLED_EVENT], "next_cursor": "n/=",
+}  # fmt: skip
+DELIVERED = {
+    **UNSETTLED_EVENT, "accepted_at": AT, "stored_at": AT, "synced_at": None, "state": "unknown", "reason": None,
+    "owner": None, "exchange_id": None, "sync_state": None, "unknown": ["applied_at", "synced_at"],
+}  # fmt: skip
 LISTED = {
     "count": 1_001, "next_cursor": None,
     "items": [
@@ -83,6 +98,8 @@ ANSWERS: dict[str, Any] = {
     "/v1/sync/layouts": {"items": [LAYOUT], "next_cursor": None},
     "/v1/dossiers/stuck": STUCK,
     "/v1/dossiers": LISTED,
+    "/v1/events/unsettled": UNSETTLED,
+    "/v1/events": {"items": [DELIVERED], "next_cursor": None},
 }
 CLOCK = {
     "started_at": AT, "due_at": "2023-03-08T09:00:00+07:00", "used_hours": 16.0, "left_hours": 4.0, "paused": None,

@@ -44,6 +44,11 @@ PAGES: list[tuple[str, list[str]]] = [
     ("/console/attention", ["hơn 1.000", "Kết thúc xử lý hồ sơ.", "Không có bước xử lý nào", "cursor=n%2F%3D"]),
     ("/console/attention?show=late&hours=8", ["trong 8 giờ làm việc tới", "hoặc gia hạn kèm lý do"]),
     ("/console/attention?show=differs", ["Tại tỉnh: quá hạn.", "Quy tắc 2.1: đúng hạn.", "gửi thư xin lỗi"]),
+    ("/console/events", ["1.200", "Một giá trị chưa có trong từ điển", "/data/&lt;b&gt;", "Bổ sung từ điển",
+                         "delivery?source=/bo-tu-phap/ho%20tich&amp;id=e/1%26", "cursor=n%2F%3D"]),
+    ("/console/events?state=unmapped&source=/bo-tu-phap/ho%20tich", ['aria-current="page"', "source=%2Fbo-tu-phap"]),
+    ("/console/events/delivery?source=/a&id=e%2F1", ["Chưa rõ", "không rõ", "08:30:00 01/03/2023", CODE]),
+    (f"/console/events/delivery?dossier_code={CODE}", ["Cổng quốc gia nhận", f"/console/dossiers/{CODE}"]),
     (f"/console/dossiers/{CODE}", [
         "Theo đồng hồ của tỉnh", "Theo quy tắc 2.1", "Chờ nộp phí, lệ phí", "Đã dùng 2 ngày làm việc",
         "còn 4 giờ làm việc", "quá 4 giờ làm việc", "Gia hạn", "còn khoản phí, lệ phí chưa nộp", "Đẩy lại hồ sơ này",
@@ -242,7 +247,7 @@ async def test_garbage_in_an_address_is_an_apology(console: Console, token_issue
     for path in (
         "/console/sync/incidents?owner=x", "/console/sync/incidents/x", f"{RECORD}?kind=all",
         "/console/sync/replays/%00", "/console/attention?hours=0", "/console/attention?show=x",
-        "/console/attention?hours=99999999999",
+        "/console/attention?hours=99999999999", "/console/events?state=x",
     ):  # fmt: skip
         page = await client.get(path)
         assert (page.status_code in {404, 422}, "<html" in page.text) == (True, True), page.text

@@ -362,3 +362,20 @@ async def test_a_list_of_an_event_is_as_long_as_one_of_a_request(hub: Hub) -> No
     assert {(state, reason and reason.split(":")[0]) for state, reason in await ledger(hub)} == {
         ("unmapped", "invalid_request")
     }
+
+
+async def test_a_new_event_at_which_the_hub_fails_is_kept_beside_the_others(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = await hub.file(), await hub.file()
+    real = settlement.settled
+
+    def failing(known: Dossier, *others: Any) -> Any:
+        if known.code == bad:
+            raise EventTooLarge
+        return real(known, *others)
+
+    monkeypatch.setattr(settlement, "settled", failing)
+    await say(hub, consumers.MINISTRY, ministry(bad, action="receive"), ministry(good, action="receive"))
+    assert await ledger(hub) == [("refused", "hub_fault: EventTooLarge"), ("applied", None)]
+    assert not await hub.rows("SELECT FROM parked"), "it can be settled later: its vocabulary or its dossier changes"

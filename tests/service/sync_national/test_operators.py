@@ -100,3 +100,27 @@ async def test_what_an_operator_did_names_its_exchange(hub: Hub) -> None:
     window = {"after": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
     kept = await client.get("/internal/exchanges", params=window, headers=hub.tokens.internal_headers("gateway"))
     assert [item["exchange_id"] for item in kept.json()["items"]] == ["held"]
+
+
+async def test_what_was_sent_is_shown_to_who_states_a_purpose_and_proved(hub: Hub) -> None:
+    client = await hub.start()
+    (code,) = await hub.province.file(a_dossier(1))
+    await until_level(client, [code])
+    path, name = f"/v1/sync/dossiers/{code}", hub.province.dossiers[code]["applicant"]["full_name"]
+    both = hub.tokens.headers(role="operator", scopes=["sync:read", "dossier:read"], agencies=["*"])
+    purpose = {"Hub-Purpose": "The portal names another person"}
+
+    async def seen(**headers: str) -> tuple[bool, bool, bool]:
+        answer = (await client.get(path, headers=headers)).json()
+        sent = answer["attempts"][-1]
+        assert "digest" not in sent["request"]
+        return sent["is_masked"], sent["request"]["record"]["ChuHoSo"] == name, answer["accepted_digest"] is not None
+
+    assert await seen(**both, **purpose) == (False, True, True)
+    assert await seen(**both) == (True, False, False)
+    assert await seen(**both, **{"Hub-Purpose": " "}) == (True, False, False)
+    assert await seen(**hub.tokens.headers(**READ), **purpose) == (True, False, False), "scope dossier:read is needed"
+    hub.province.dossiers[code]["applicant"] = {**hub.province.dossiers[code]["applicant"], "full_name": "Lò Văn Tâm"}
+    assert await seen(**both, **purpose) == (True, False, True), "what is now is not what was sent then"
+    page = (await client.get(path, headers=both, params={"attempts_before": 1})).json()
+    assert page["attempts"] == []

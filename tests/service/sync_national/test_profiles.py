@@ -170,6 +170,30 @@ def known_of(folder: Path, **changes: Any) -> Profile:
     return portal_profile.known(folder)["made-up@1"]
 
 
+async def test_a_session_profiles_own_places_and_codes_are_heeded(
+    tmp_path: Path, served: Callable[[FastAPI], Awaitable[str]]
+) -> None:
+    seen: list[str] = []
+    app = FastAPI()
+
+    @app.post("/{path:path}")
+    async def answer(path: str) -> dict[str, Any]:
+        seen.append(path)
+        return {"error_code": 7, "message": f"Hồ sơ {CODE} đã tồn tại"} if path == "moi" else {
+            "error_code": 0, "session": "s", "message": "", "result": []}  # fmt: skip
+
+    places = {"login": "/vao", "insert": "/moi", "update": "/sua", "progress": "/buoc", "look_up": "/xem"}
+    profile = known_of(tmp_path, places=places, exists_codes=[7])
+    peer = Peer("portal", await served(app), deadline_seconds=5, breaker=Breaker(100, 1))
+    portal = Portal(peer, Account("hub", "hub", "H08", "x"), deadline_seconds=5, profile=profile)
+    assert (await pushed(portal, "insert", [a_record()])).kind == "exists"
+    assert (await pushed(portal, "update", [a_record()])).kind == "accepted"
+    assert (await pushed(portal, "progress", [a_progress_row()])).kind == "accepted"
+    assert (await portal.look_up(CODE))[0].record is None
+    await peer.close()
+    assert seen == ["vao", "moi", "sua", "buoc", "xem"]
+
+
 def test_dates_additions_and_omissions_are_data(tmp_path: Path) -> None:
     profile = known_of(
         tmp_path, dates="dd/MM/yyyy HH:mm:ss", omit=["Fax", "TaiLieuNop/DuocSoHoa"], add={"MaTinh": "52"},
@@ -186,7 +210,19 @@ def test_dates_additions_and_omissions_are_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"dates": "whenever"}, {"places": {}}, {"most_records": 0}, {"colour": "red"}, {"name": "other"}]
+    "changes",
+    [
+        {"dates": "whenever"},
+        {"places": {}},
+        {"most_records": 0},
+        {"colour": "red"},
+        {"name": "other"},
+        {"session": False},
+        {"envelope": False},
+        {"success_words": "thành công"},
+        {"progress_answer": "text"},
+        {"most_rows": 10},
+    ],
 )
 def test_a_wrong_profile_is_named(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"made-up@1\.json"):

@@ -1,6 +1,7 @@
 """Safe replay: what is executed is exactly what was shown, at a rate, and can be stopped."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -114,6 +115,17 @@ async def test_a_running_replay_keeps_its_rate_and_stops_when_cancelled(hub: Hub
     assert (after["executed"], after["outcomes"]["left"]) == (executed, 30 - executed)
     closed = await client.post(f"/v1/sync/retries/{plan['id']}/cancel")
     assert closed.json()["code"] == "plan_not_open"
+
+
+async def test_a_replay_that_stood_behind_another_keeps_its_rate_too(hub: Hub) -> None:
+    client = await hub.start(sync_refusals=1, sync_batch_size=1)
+    codes = await refused(hub, client, *(a_dossier(n) for n in range(1, 7)))
+    first = await planned(client, filter={"codes": codes[:3]}, per_second=1)
+    second = await planned(client, filter={"codes": codes[3:]}, per_second=1)
+    for plan in (first, second):
+        await client.post(f"/v1/sync/retries/{plan['id']}/confirm")
+    ended = [datetime.fromisoformat((await until_ended(client, plan["id"]))["finished_at"]) for plan in (first, second)]
+    assert (ended[1] - ended[0]).total_seconds() > 1.9, "three at one a second, the first at once"
 
 
 async def test_an_old_plan_cannot_be_confirmed(hub: Hub) -> None:

@@ -108,5 +108,7 @@ async def test_positions_and_scopes_are_checked_before_anything_is_streamed(hub:
         )
     gone = await client.get(PATH, headers={"Last-Event-ID": "7"})
     assert (gone.status_code, gone.json()["code"]) == (410, "position_gone")
+    ahead = await client.get(PATH, headers={"Last-Event-ID": "999999999999999999"})
+    assert (ahead.status_code, ahead.json()["code"]) == (410, "position_gone")
     other = await client.get(PATH, headers=hub.tokens.headers(scopes=["sync:operate"]))
     assert other.status_code == 403

@@ -18,7 +18,7 @@ from sync_national.change import (
 )
 
 LIMITS = Limits(portal_timeout=60.0, first=1.0, longest=300.0, refusals=3)
-KINDS: list[TroubleKind] = ["refused", "unreachable", "lost", "unclear", "unsettled", "untellable", "broken"]
+KINDS: list[TroubleKind] = ["refused", "untried", "unreachable", "lost", "unclear", "unsettled", "untellable", "broken"]
 
 digests = st.none() | st.binary(min_size=16, max_size=16)
 jitters = st.floats(min_value=0, max_value=1, exclude_max=True)
@@ -108,7 +108,7 @@ def test_trouble_is_never_success_and_a_lost_answer_never_failure(
     assert visit.trouble is not None
     after = settle(standing, visit, LIMITS, jitter)
     assert after.standing.state is not State.SYNCED
-    assert after.standing.tries == standing.tries + 1
+    assert after.standing.tries == standing.tries + (visit.trouble.kind != "untried")
     if visit.trouble.kind == "lost":
         assert after.standing.state is State.UNKNOWN
         assert after.due_in is not None
@@ -116,6 +116,8 @@ def test_trouble_is_never_success_and_a_lost_answer_never_failure(
         assert after.standing.looks_first
     if visit.trouble.kind == "unclear":
         assert after.standing.looks_first
+    if visit.trouble.kind == "untried":
+        assert (after.due_in, after.standing.owner) == (0.0, None), "nobody failed"
 
 
 @given(standings(), visits(), jitters, st.sampled_from(State))

@@ -83,6 +83,12 @@ def test_a_faulty_line_is_named_and_the_others_are_read() -> None:
     assert sorter.faults == ["Dòng 2: Thời gian không đọc được", "Dòng 4: Dòng có 1 ô, cần 6"]
 
 
+def test_a_nul_spoils_its_line_only() -> None:
+    found, sorter = read(as_csv([HEADER, (f"{LINE[0]}\x00", *LINE[1:]), (*LINE[:5], "\x00"), LINE]))
+    assert found == [READ]
+    assert sorter.faults == ["Dòng 2: Có ký tự NUL", "Dòng 3: Có ký tự NUL"]
+
+
 def test_an_unknown_word_stays_and_so_differs() -> None:
     lines = [HEADER, ("H08.15-260302-0009", "Bay lên", "", "", "0", "")]
     assert read(as_csv(lines))[0][0].status == "Bay lên"
