@@ -77,9 +77,9 @@ async def _look(database: Database, every_seconds: float) -> int:
     return 0
 
 
-def _follow(runtime: Runtime, procedures: Procedures) -> None:
+def _follow(runtime: Runtime, procedures: Procedures, open_days: int) -> None:
     """What others tell of dossiers: the register, the payment service, ministries."""
-    ministries = Ministries(runtime.system_database, procedures)
+    ministries = Ministries(runtime.system_database, procedures, open_days=open_days)
     folding = Consumers(procedures, ministries)
     runtime.read(consumers.IDENTITY, folding.identity)
     runtime.read(consumers.PAYMENT, folding.payment)
@@ -117,7 +117,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         runtime.close_at_end(app.state.tail)
         app.state.intake = Intake(database, direct, catalogue, Numbers(database), person_keys)
         app.state.acting = Acting(database, procedures, person_keys, transition_api.record)
-        _follow(runtime, procedures)
+        _follow(runtime, procedures, settings.ministry_open_days)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
         runtime.work("person keys", rekeying.refresh, idle_seconds=settings.person_keys_check_seconds)
         runtime.work("rekeying", rekeying.step, idle_seconds=settings.person_keys_check_seconds)

@@ -157,7 +157,7 @@ async def internal_outcomes(request: Request, body: OutcomesQuestion) -> Outcome
 
 def _shown(row: Mapping[str, Any]) -> EventOutcome:
     fault = "hub" if (row["reason"] or "").startswith(ministry_store.HUB_FAULT) else "partner"
-    owner = row.get("owner") or (fault if row["state"] in ("unmatched", "unmapped", "refused") else None)
+    owner = row.get("owner") or (fault if row["state"] in ("unmatched", "unmapped", "refused", "expired") else None)
     return EventOutcome(
         number=row["id"],
         id=row["event_id"],

@@ -8,9 +8,10 @@
 | unmatched | there is no such dossier yet |
 | unmapped | its type or a value in it has no meaning yet, or it is not what the contract asks for |
 | refused | the life of the dossier, or the client's agencies, do not allow it; or the hub fails at it (`HUB_FAULT`) |
+| expired | one of the three before this, for so long that nobody will put it right: `reason` says what was wrong |
 
-All but the first two are taken up again: by a fact, a further event, a new vocabulary, the dossier itself. The content
-of what is done is forgotten after 35 days (it may name persons), what became of it never.
+Open ones (`OPEN`) are taken up again: by a fact, a further event, a new vocabulary, the dossier itself. The content of
+what is done is forgotten after 35 days (it may name persons), of what expires at once; what became of it never.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,13 +26,15 @@ from shared.db import Reading, Transaction
 from shared.events import Event
 
 Row = Mapping[str, Any]
-State = Literal["applied", "past", "waiting", "unmatched", "unmapped", "refused"]
+State = Literal["applied", "past", "waiting", "unmatched", "unmapped", "refused", "expired"]
 OPEN: tuple[State, ...] = ("waiting", "unmatched", "unmapped", "refused")
 assert set(OPEN) < set(get_args(State))
 KEEP_DAYS = 35
 HUB_FAULT = "hub_fault"
 """How the reason begins where the hub itself fails at an event."""
 _MOST_OF_A_DOSSIER = 300
+# As the partial indexes have it, word for word.
+_OPEN = "state IN ('waiting', 'unmatched', 'unmapped', 'refused')"
 SHOWN = """id, client_id, source, event_id, type, dossier_code, state, reason, action, happened_at, version,
   vocabulary_version, published_at, taken_at, settled_at"""
 _WORKED = "id, client_id, source, type, dossier_code, state, reason, vocabulary_version, value, headers"
@@ -75,7 +78,7 @@ SELECT {_WORKED} FROM (
   SELECT {_WORKED} FROM ministry_event e WHERE state IN ('refused', 'waiting')
     AND EXISTS (SELECT FROM dossier d WHERE d.code = e.dossier_code AND d.version IS DISTINCT FROM e.tried_version)
   UNION
-  SELECT {_WORKED} FROM ministry_event e WHERE state NOT IN ('applied', 'past') AND EXISTS (
+  SELECT {_WORKED} FROM ministry_event e WHERE {_OPEN} AND EXISTS (
     SELECT FROM vocabulary v WHERE v.source = e.source AND v.version > coalesce(e.vocabulary_version, 0))
 ) AS ripe WHERE value IS NOT NULL ORDER BY id LIMIT $1
 """  # noqa: S608 - fixed texts
@@ -84,18 +87,24 @@ UPDATE ministry_event SET value = NULL WHERE id = ANY(ARRAY(
   SELECT id FROM ministry_event WHERE value IS NOT NULL AND state IN ('applied', 'past')
     AND settled_at < now() - make_interval(days => $1) LIMIT 5000))
 """
+# What waits for a fact of ours does not: it has its place among what stands still (`stuck`).
+_EXPIRE = """
+UPDATE ministry_event SET state = 'expired', value = NULL, settled_at = clock_timestamp() WHERE id = ANY(ARRAY(
+  SELECT id FROM ministry_event WHERE state IN ('unmatched', 'unmapped', 'refused')
+    AND taken_at < now() - make_interval(days => $1) ORDER BY taken_at LIMIT 5000 FOR UPDATE SKIP LOCKED))
+"""
 # A client's own, and for operators what concerns the agencies of the session (of no dossier: those of all agencies).
 _SEEN = """($1::text = client_id OR $2::boolean AND hub_covers(coalesce(split_part(dossier_code, '-', 1), '')))
   AND ($3::text IS NULL OR client_id = $3) AND ($4::text IS NULL OR source = $4)"""
-_PAGE = f"""
-SELECT {SHOWN} FROM ministry_event WHERE id > $5
-  AND ($6::text[] IS NULL AND state NOT IN ('applied', 'past') OR state = ANY($6::text[])) AND {_SEEN}
-ORDER BY id LIMIT $7
+# Two texts: with one for both questions the open ones' index would serve neither.
+_PAGE_OPEN = f"SELECT {SHOWN} FROM ministry_event WHERE id > $5 AND {_OPEN} AND {_SEEN} ORDER BY id LIMIT $6"  # noqa: S608
+_PAGE_OF_STATES = f"""
+SELECT {SHOWN} FROM ministry_event WHERE id > $5 AND state = ANY($7::text[]) AND {_SEEN} ORDER BY id LIMIT $6
 """  # noqa: S608 - fixed texts
 _COUNTS = f"""
 SELECT client_id, source, type, state, split_part(reason, ':', 1) AS reason, count(*) AS count,
   min(taken_at) AS oldest_at
-FROM ministry_event WHERE state NOT IN ('applied', 'past') AND {_SEEN}
+FROM ministry_event WHERE {_OPEN} AND {_SEEN}
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC LIMIT 200
 """  # noqa: S608 - fixed texts
 _PARKED = """
@@ -194,6 +203,18 @@ async def forget(tx: Transaction) -> int:
     return int(tag.rpartition(" ")[2])
 
 
+async def open_count(rx: Reading) -> int:
+    """How many stand open."""
+    count: int = await rx.raw.fetchval(f"SELECT count(*) FROM ministry_event WHERE {_OPEN}")  # noqa: S608 - fixed text
+    return count
+
+
+async def expire(tx: Transaction, days: int) -> int:
+    """End some of what has stood open for so long, and forget its content; how many."""
+    tag: str = await tx.raw.execute(_EXPIRE, days)
+    return int(tag.rpartition(" ")[2])
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Who asks, and what is asked for."""
@@ -206,7 +227,12 @@ class Seen:
 
 async def page(rx: Reading, after: int, states: Sequence[str] | None, seen: Seen, limit: int) -> list[Row]:
     """Events after this number in these states; without states those that are open."""
-    rows: list[Row] = await rx.raw.fetch(_PAGE, *astuple(seen), after, states, limit)
+    asked = (*astuple(seen), after, limit)
+    rows: list[Row] = (
+        await rx.raw.fetch(_PAGE_OPEN, *asked)
+        if states is None
+        else await rx.raw.fetch(_PAGE_OF_STATES, *asked, states)
+    )
     return rows
 
 

@@ -21,6 +21,8 @@ class Settings(ServiceSettings):
     """How often to look whether another process changed the catalogue."""
     stuck_check_seconds: float = 30.0
     """How often to look over all dossiers for those that stand still; at most 2 % of the time is spent on it."""
+    ministry_open_days: int = 90
+    """After so long a ministry's event that is unmatched, unmapped or refused expires, and its content is forgotten."""
     intake_lanes: int = 16
     """Connections of the intake; more wait for a free one."""
     portal_inbound_secret: SecretStr = SecretStr("")

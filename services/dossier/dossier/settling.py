@@ -4,6 +4,7 @@ Nothing is parked but what is poison or a bug: an event that cannot pass stands 
 reason, holds nothing up, and is taken up again when what it lacked is there (`Ministries.step`).
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from shared.events import Cause, Event
 from shared.telemetry import COUNTERS, log
 
 _AT_ONCE = 200
+_LOOKED_AT_A_SECOND = 1000
+_LONGEST_REST_SECONDS = 60
 _TOPIC = "lgsp.ministry"
 
 
@@ -52,9 +55,12 @@ class _Heard:
 class Ministries:
     """What ministries say, and the catalogue that their actions need."""
 
-    def __init__(self, database: Database, procedures: Procedures) -> None:
+    def __init__(self, database: Database, procedures: Procedures, *, open_days: int) -> None:
+        """What stands open for `open_days` expires."""
         self._database = database
         self._procedures = procedures
+        self._open_days = open_days
+        self._rests_until = 0.0
 
     async def take_in(self, tx: Transaction, batch: Sequence[Event]) -> None:
         """New events: keep them, and let them have their effect."""
@@ -66,12 +72,19 @@ class Ministries:
         await self.settle_each(tx, [row for row in rows if row["state"] in ("waiting", "refused")])
 
     async def step(self) -> int:
-        """A worker's step: some of what may pass now. How many."""
+        """A worker's step: some of what may pass now, and the end of what is too old. How many.
+
+        All that stand open are looked at: after a look that found nothing it rests a second for each thousand of them.
+        """
+        if time.monotonic() < self._rests_until:
+            return 0
         async with self._database.transaction() as tx:
             ripe = await ministry_store.ripe(tx, _AT_ONCE)
             await self.settle_each(tx, ripe)
-            forgotten = await ministry_store.forget(tx)
-        return len(ripe) + forgotten
+            ended = await ministry_store.forget(tx) + await ministry_store.expire(tx, self._open_days)
+            rest_seconds = 0 if ripe or ended else await ministry_store.open_count(tx) // _LOOKED_AT_A_SECOND
+        self._rests_until = time.monotonic() + min(rest_seconds, _LONGEST_REST_SECONDS)
+        return len(ripe) + ended
 
     async def settle_each(self, tx: Transaction, rows: Sequence[Row]) -> list[Outcome]:
         """`settle`; where that fails, one event at a time: none is held up by another at which the hub fails."""

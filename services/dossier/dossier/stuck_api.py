@@ -41,10 +41,11 @@ async def list_stuck(
     if asked is None and len(caller.agencies) == 1 and caller.agencies[0] != "*":
         asked = caller.agencies[0]
     within = (kind, asked, older_than_hours)
+    as_of = await stuck_store.looked_at(rx)  # first: a look that ends while we read makes it no fresher than it says
     rows = await stuck_store.page(rx, *within, _place(cursor), limit + 1)
     last = rows[limit - 1] if len(rows) > limit else None
     answer = {
-        "as_of": await stuck_store.looked_at(rx),
+        "as_of": as_of,
         "counts": [_count(row, now) for row in await stuck_store.counts(rx, *within)],
         "items": [_item(row, now) for row in rows[:limit]],
         "next_cursor": None

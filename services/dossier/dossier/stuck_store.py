@@ -19,8 +19,10 @@ FOR UPDATE SKIP LOCKED
 _WHOLE_TABLES = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_sort = on"
 _LOOK = """
 WITH limits AS (SELECT * FROM unnest($1::text[], $2::interval[]) AS l(kind, after)),
+-- It waits for a fact, or for somebody to say why an identity that is not confirmed is acceptable.
 result AS (SELECT dossier_code AS code, min(taken_at) AS since FROM ministry_event
-  WHERE state = 'waiting' AND action IN ('finish', 'attach_result') GROUP BY dossier_code),
+  WHERE state IN ('waiting', 'refused') AND (state = 'waiting' OR reason = 'identity_reason_required')
+    AND action IN ('finish', 'attach_result') GROUP BY dossier_code),
 found AS (
   SELECT d.code, it.kind, d.agency_code, d.version, it.since
   FROM dossier d LEFT JOIN result r ON r.code = d.code,

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest_asyncio
 
+from dossier import consumers
 from shared import clock
 from tests.service.dossier.conftest import Hub
+from tests.service.dossier.test_facts import DOCUMENTS, ministry, say, verified
 from tests.service.dossier.test_verdicts import NO_ID, a_received, act_at
 
 OLD = datetime(2023, 3, 1, 2, 0, tzinfo=UTC)
@@ -150,3 +152,18 @@ async def stuck_as_of(hub: Hub) -> str:
             if not as_of.startswith("2000"):
                 return as_of
             await asyncio.sleep(0.05)
+
+
+async def test_a_result_that_lacks_only_a_word_on_the_identity_stands_still(looking: Hub) -> None:
+    hub = looking
+    code = await hub.file(applicant=CITIZEN)
+    assert (await hub.act(code, "receive")).status_code == 200
+    await say(hub, consumers.IDENTITY, verified(code, "no_information"))
+    await say(hub, consumers.MINISTRY, ministry(code, "dossier.result-issued", documents=DOCUMENTS))
+    assert await hub.rows("SELECT 1 FROM ministry_event WHERE reason = 'identity_reason_required'")
+    await hub.rows("UPDATE ministry_event SET taken_at = now() - interval '2 days'")
+    [item] = (await stuck(hub, "kind=result_not_finished"))["items"]
+    assert (item["code"], item["age_hours"], item["frees"]["name"]) == (code, 48.0, "finish")
+    done = await hub.act(code, "finish", reason="Theo kết quả của Bộ", identity_reason="Đã đối chiếu bản chính")
+    assert done.status_code == 200, done.text
+    assert (await stuck(hub, "kind=result_not_finished"))["items"] == []

@@ -226,11 +226,12 @@ def test_a_day_outside_the_calendar_is_refused_by_name() -> None:
 
 
 def test_ten_thousand_due_times_take_less_than_a_second() -> None:
-    start, limit = at("2023-03-01T09:00"), Limit(20, "working_days")
-    began = time.perf_counter()
-    for minute in range(10_000):
-        due_at(CALENDAR, clock_start(CALENDAR, start + timedelta(minutes=minute)), limit)
-    assert time.perf_counter() - began < 1
+    start = at("2023-03-01T09:00")
+    limits = [Limit(20, "working_days"), Limit(12, "hours"), Limit(30, "calendar_days")]
+    began = time.process_time()  # of the processor: what else runs on the machine is no fault of ours
+    for number in range(10_000):
+        due_at(CALENDAR, clock_start(CALENDAR, start + timedelta(minutes=37 * number)), limits[number % 3])
+    assert time.process_time() - began < 1
 
 
 def test_a_calendar_without_holidays_works_every_weekday() -> None:
