@@ -44,12 +44,8 @@ def old_form(code: str) -> str | None:
     return turned if _OLD.fullmatch(turned) and canonical(turned) == code else None
 
 
-def dossier_ranges(asked: str | None, own: Sequence[str]) -> list[tuple[str, str]] | None:
-    """Where the codes of an agency's dossiers lie, as far as the caller has it, in order; None: all codes.
-
-    A dossier's code begins with its agency's, so an agency with all below it is one range: from `H08.15-` up to, not
-    including, `H08.15/` ("-" "." "/" follow each other).
-    """
+def agencies_within(asked: str | None, own: Sequence[str]) -> list[str] | None:
+    """The agencies asked for (with all below them), as far as the caller has them, none twice; None: all there are."""
     if "*" in own:
         wanted = [] if asked is None else [asked]
         if not wanted:
@@ -58,8 +54,17 @@ def dossier_ranges(asked: str | None, own: Sequence[str]) -> list[tuple[str, str
         wanted = list(own) if asked is None else [asked]
     else:
         wanted = [it for it in own if is_within(it, asked)]
-    widest = {it for it in wanted if not any(it != other and is_within(it, other) for other in wanted)}
-    return sorted((f"{it}-", f"{it}/") for it in widest)
+    return sorted({it for it in wanted if not any(it != other and is_within(it, other) for other in wanted)})
+
+
+def dossier_ranges(asked: str | None, own: Sequence[str]) -> list[tuple[str, str]] | None:
+    """Where the codes of these agencies' dossiers lie (`agencies_within`), in order; None: all codes.
+
+    A dossier's code begins with its agency's, so an agency with all below it is one range: from `H08.15-` up to, not
+    including, `H08.15/` ("-" "." "/" follow each other).
+    """
+    agencies = agencies_within(asked, own)
+    return None if agencies is None else sorted((f"{it}-", f"{it}/") for it in agencies)
 
 
 def is_within(agency: str, above: str) -> bool:

@@ -13,7 +13,7 @@ from dossier.record import STATUS_NAMES, Status
 from dossier.stuck import StuckKind
 from dossier.stuck_store import Row
 from shared import clock, strict_json, web
-from shared.agency_codes import canonical
+from shared.agency_codes import agencies_within, canonical
 from shared.auth import Caller
 from shared.errors import InvalidRequest
 
@@ -38,15 +38,15 @@ async def list_stuck(
     catalogue: Catalogue = request.app.state.catalogue
     found = None if agency is None else catalogue.find_agency(agency)
     asked = agency and canonical(agency) if found is None else found.code
-    if asked is None and len(caller.agencies) == 1 and caller.agencies[0] != "*":
-        asked = caller.agencies[0]
-    within = (kind, asked, older_than_hours)
+    place, own = _place(cursor), agencies_within(asked, caller.agencies)
+    # One agency is one range of the index, none is nothing; of several the security picks what is the caller's.
+    within = (kind, own[0] if own is not None and len(own) == 1 else asked, older_than_hours)
     as_of = await stuck_store.looked_at(rx)  # first: a look that ends while we read makes it no fresher than it says
-    rows = await stuck_store.page(rx, *within, _place(cursor), limit + 1)
+    rows = [] if own == [] else await stuck_store.page(rx, *within, place, limit + 1)
     last = rows[limit - 1] if len(rows) > limit else None
     answer = {
         "as_of": as_of,
-        "counts": [_count(row, now) for row in await stuck_store.counts(rx, *within)],
+        "counts": [] if own == [] else [_count(row, now) for row in await stuck_store.counts(rx, *within)],
         "items": [_item(row, now) for row in rows[:limit]],
         "next_cursor": None
         if last is None

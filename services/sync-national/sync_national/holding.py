@@ -9,6 +9,7 @@ Who holds an agency covers it, who holds the destination covers all agencies. Wh
 begins is finished.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -103,10 +104,12 @@ async def cancel(tx: Transaction, caller: Caller, id_: str) -> dict[str, Any]:
     return await planned(tx, id_)
 
 
-async def drain(rx: Reading, destination: str, waiting: int) -> dict[str, Any]:
-    """How far what waits has gone out, and when it will be through if the portal keeps its pace."""
+async def drain(rx: Reading, destination: str, waiting: int, hold: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How far what waits has gone out, and when it will be through if the portal keeps its pace.
+
+    `hold`: of the whole destination, as `on_hold` tells it.
+    """
     row = await hold_store.drain(rx, destination)
-    held = next((it for it in await on_hold(rx, destination) if it["agency_code"] is None), None)
     pace = row["acknowledged"] / max(1.0, row["seconds"])
     return {
         "waiting": waiting,
@@ -114,7 +117,7 @@ async def drain(rx: Reading, destination: str, waiting: int) -> dict[str, Any]:
         "released_at": row["released_at"],
         "waiting_at_release": row["waiting"],
         "done_pct": _done_pct(row["waiting"], waiting),
-        "expected_at": _expected(waiting, pace, held, clock.now()),
+        "expected_at": _expected(waiting, pace, hold, clock.now()),
     }
 
 
@@ -123,7 +126,7 @@ def _done_pct(then: int | None, now: int) -> float | None:
     return None if not then else max(0, then - now) * 1000 // then / 10
 
 
-def _expected(waiting: int, pace: float, held: dict[str, Any] | None, present: datetime) -> datetime | None:
+def _expected(waiting: int, pace: float, held: Mapping[str, Any] | None, present: datetime) -> datetime | None:
     """None when nothing waits, nothing moves, or nobody knows when the hold ends."""
     begins = present if held is None else held["ends_at"]
     if not waiting or not pace or begins is None:

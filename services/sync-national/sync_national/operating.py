@@ -41,6 +41,7 @@ class OutcomeUnknown(Conflict):
 async def status(rx: Reading, destination: str, calls_per_minute: int) -> dict[str, Any]:
     """The counts and figures that the database knows of a destination; `calls_per_minute` 0: it sets no limit."""
     holds = await holding.on_hold(rx, destination)
+    hold = next((held for held in holds if held["agency_code"] is None), None)
     counts = {state.value: 0 for state in State} | await status_store.counts(rx, destination)
     waiting = sum(counts[state.value] for state in _WAITING)
     acknowledged = await status_store.acknowledged_last_minute(rx, destination)
@@ -51,9 +52,9 @@ async def status(rx: Reading, destination: str, calls_per_minute: int) -> dict[s
         "acknowledged_last_minute": acknowledged,
         "throughput_per_second": round(acknowledged / 60, 2),
         "failures": await incident_store.owners(rx, destination),
-        "hold": next((held for held in holds if held["agency_code"] is None), None),
+        "hold": hold,
         "holds": holds,
-        "drain": await holding.drain(rx, destination, waiting),
+        "drain": await holding.drain(rx, destination, waiting, hold),
         "quota_left": calls_per_minute - await status_store.calls_this_minute(rx, destination)
         if calls_per_minute
         else None,

@@ -28,15 +28,19 @@ _ONE = f"""
 SELECT {_COLUMNS}, encode(digest, 'hex') AS accepted_digest FROM standing s
 WHERE destination = :destination AND dossier_code = :code
 """  # noqa: S608 - our own columns
-_COUNTS = f"""
-SELECT CASE WHEN state = 'pending' AND {_IS_HELD} THEN 'held' ELSE state END AS state, sum(dossiers)::bigint AS dossiers
+# What is on hold is looked up once, not for each agency's pending ones.
+_COUNTS = """
+WITH held AS MATERIALIZED (SELECT scope FROM held_now WHERE destination = :destination)
+SELECT CASE WHEN state = 'pending' AND EXISTS (
+  SELECT FROM held WHERE scope IN ('*', agency_code) OR starts_with(agency_code, scope || '.'))
+  THEN 'held' ELSE state END AS state, sum(dossiers)::bigint AS dossiers
 FROM (
-  SELECT destination, agency_code, state, sum(dossiers) AS dossiers FROM (
-    SELECT destination, agency_code, state, dossiers FROM tally WHERE destination = :destination
-    UNION ALL SELECT destination, agency_code, state, dossiers FROM tally_note WHERE destination = :destination)
-  GROUP BY 1, 2, 3) AS s
+  SELECT agency_code, state, sum(dossiers) AS dossiers FROM (
+    SELECT agency_code, state, dossiers FROM tally WHERE destination = :destination
+    UNION ALL SELECT agency_code, state, dossiers FROM tally_note WHERE destination = :destination)
+  GROUP BY 1, 2) AS counted
 GROUP BY 1
-"""  # noqa: S608 - our own text
+"""
 # The smallest of each agency from the index: the oldest of all agencies is one of them.
 _OLDEST = """
 SELECT extract(epoch FROM clock_timestamp() - min(oldest.since))::float8

@@ -121,6 +121,10 @@ async def test_only_the_callers_agencies_pages_and_filters(looking: Hub) -> None
     assert kinds(await stuck(hub, "agency=H08.15")) == {"no_transition": set(codes)}
     assert kinds(await stuck(hub, "agency=000.00.03.H08")) == {"no_transition": {other}}
     assert (await stuck(hub, "agency=H08"))["counts"][0]["count"] == 1
+    outside = await stuck(hub, "agency=H08.15", agencies=("H08.03",))
+    assert (outside["items"], outside["counts"]) == ([], [])
+    for own in (("H08.03",), ("H08.03", "H09")):
+        assert kinds(await stuck(hub, "agency=H08", agencies=own)) == {"no_transition": {other}}
     found, cursor = [], ""
     while True:
         page = await stuck(hub, f"agency=H08.15&limit=2{cursor}")

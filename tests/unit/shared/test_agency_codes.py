@@ -1,10 +1,12 @@
 """Both forms of a code are one agency."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.agency_codes import canonical, old_form
+from shared.agency_codes import agencies_within, canonical, dossier_ranges, old_form
 
 GROUPS = st.tuples(
     st.integers(0, 99).map("{:02d}".format), st.integers(0, 99).map("{:02d}".format),
@@ -46,3 +48,23 @@ def test_the_forms_of_the_regulation() -> None:
 )
 def test_former_agency_codes_are_turned_round(old: str, new: str) -> None:
     assert canonical(old) == new
+
+
+@pytest.mark.parametrize(
+    ("asked", "own", "found"),
+    [
+        (None, ("*",), None),
+        ("H08.15", ("*",), ["H08.15"]),
+        ("H08.15", ("H08",), ["H08.15"]),
+        ("H08", ("H08.15", "H08.15.02", "H09"), ["H08.15"]),
+        (None, ("H08.16", "H08.15"), ["H08.15", "H08.16"]),
+        ("H08.01", ("H08.15",), []),
+        ("H08.1", ("H08.15",), []),
+    ],
+)
+def test_what_is_asked_for_ends_where_the_callers_agencies_end(
+    asked: str | None, own: Sequence[str], found: list[str] | None
+) -> None:
+    assert agencies_within(asked, own) == found
+    ranges = None if found is None else [(f"{it}-", f"{it}/") for it in found]
+    assert dossier_ranges(asked, own) == ranges

@@ -1,14 +1,14 @@
 """Lists by reception are narrowed within their index: what a filter rules out is no longer read from the table.
 
-The columns behind `code` give no order. PostgreSQL compares them in the index and reads the dossiers that are left:
-of a rare procedure 700 pages instead of 6,500. Where the clocks differ there is an index of these few. Neither holds
-a dossier that has not been received, so intake writes none of it.
+The columns behind `code` give no order. PostgreSQL compares them in the index and reads the dossiers that are left: of
+a rare procedure 700 pages instead of 6,500. Where the clocks differ there is an index of these few. Neither holds a
+dossier that has not been received, so intake writes none of it.
 """
 
 from alembic import op
 
 revision = "0024_lists_within"
-down_revision = "0020_ministry"
+down_revision = "0022_ministry_expiry"
 branch_labels = None
 depends_on = None
 
