@@ -24,10 +24,8 @@ SELECT n.code, n.version, s.state, CASE WHEN s.acknowledged_version >= n.version
 FROM unnest($2::text[], $3::int[]) AS n(code, version)
 JOIN standing s ON s.destination = $1 AND s.dossier_code = n.code
 """
-_ONE = f"""
-SELECT {_COLUMNS}, encode(digest, 'hex') AS accepted_digest FROM standing s
-WHERE destination = :destination AND dossier_code = :code
-"""  # noqa: S608 - our own columns
+_ONE = f"SELECT {_COLUMNS} FROM standing s WHERE destination = :destination AND dossier_code = :code"  # noqa: S608 - our own columns
+_DIGEST = "SELECT encode(digest, 'hex') FROM standing WHERE destination = :destination AND dossier_code = :code"
 _COUNTS = f"""
 SELECT CASE WHEN state = 'pending' AND {_IS_HELD} THEN 'held' ELSE state END AS state, sum(dossiers)::bigint AS dossiers
 FROM (
@@ -139,6 +137,12 @@ async def listed(
 async def one(rx: Reading, destination: str, code: str) -> Mapping[str, Any] | None:
     """One dossier's row."""
     return await rx.row(_ONE, destination=destination, code=code)
+
+
+async def accepted_digest(rx: Reading, destination: str, code: str) -> str | None:
+    """Of the record that the destination accepted, in hex; None while what it shows is not known."""
+    found: str | None = await rx.value(_DIGEST, destination=destination, code=code)
+    return found
 
 
 async def locked_one(tx: Transaction, destination: str, code: str) -> Mapping[str, Any] | None:
