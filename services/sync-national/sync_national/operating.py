@@ -90,7 +90,8 @@ async def one(rx: Reading, destination: str, code: str, before: int | None = Non
     if row is None:
         raise NotFound
     attempts = await evidence.attempts_of(rx, destination, code, _SHOWN_ATTEMPTS, before)
-    return {**row, "attempts": [{**it, "is_masked": True} for it in attempts]}
+    digest = await status_store.accepted_digest(rx, destination, code)
+    return {**row, "accepted_digest": digest, "attempts": [{**it, "is_masked": True} for it in attempts]}
 
 
 async def record_now(dossiers: Dossiers, profile: Profile, code: str) -> Mapping[str, Any] | None:

@@ -25,9 +25,9 @@ FROM unnest($2::text[], $3::int[]) AS n(code, version)
 JOIN standing s ON s.destination = $1 AND s.dossier_code = n.code
 """
 _ONE = f"""
-SELECT {_COLUMNS}, encode(digest, 'hex') AS accepted_digest FROM standing s
-WHERE destination = :destination AND dossier_code = :code
+SELECT {_COLUMNS} FROM standing s WHERE destination = :destination AND dossier_code = :code
 """  # noqa: S608 - our own columns
+_DIGEST = "SELECT encode(digest, 'hex') FROM standing WHERE destination = :destination AND dossier_code = :code"
 # What is on hold is looked up once, not for each agency's pending ones.
 _COUNTS = """
 WITH held AS MATERIALIZED (SELECT scope FROM held_now WHERE destination = :destination)
@@ -143,6 +143,12 @@ async def listed(
 async def one(rx: Reading, destination: str, code: str) -> Mapping[str, Any] | None:
     """One dossier's row."""
     return await rx.row(_ONE, destination=destination, code=code)
+
+
+async def accepted_digest(rx: Reading, destination: str, code: str) -> str | None:
+    """Of the record that the destination accepted, in hex; None while what it shows is not known."""
+    found: str | None = await rx.value(_DIGEST, destination=destination, code=code)
+    return found
 
 
 async def locked_one(tx: Transaction, destination: str, code: str) -> Mapping[str, Any] | None:
