@@ -104,7 +104,7 @@ def make_environment() -> None:
     if is_done("requirements", [ROOT / "requirements.txt"]):
         return
     print("installing requirements.txt into .venv", flush=True)
-    pip("--require-hashes", "--no-deps", "-r", ROOT / "requirements.txt")
+    pip("--no-compile", "--require-hashes", "--no-deps", "-r", ROOT / "requirements.txt")
     done("requirements", [ROOT / "requirements.txt"])
 
 
