@@ -93,7 +93,7 @@ def the_stack() -> Iterator[Stack]:
     if GIVEN:
         yield _found(Path(GIVEN))
         return
-    with a_stack() as stack:
+    with a_stack(("dossier:HUB_STUCK_CHECK_SECONDS=3",)) as stack:  # a story waits for the next look
         yield stack
 
 
