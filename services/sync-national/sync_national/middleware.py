@@ -31,6 +31,7 @@ from sync_national.portal import (
     trouble_of,
 )
 from sync_national.portal_profile import Doing
+from sync_national.words import as_kept
 
 _NO_TIME = "Lượt này không còn thời gian để gửi"
 _ROOM = 3
@@ -134,7 +135,7 @@ class Middleware(Portal):
             raise UpstreamInvalid(internal="the answer is no text", outcome_unknown=True) from fault
         if not text:
             raise UpstreamInvalid(internal="the answer is empty", outcome_unknown=True)
-        return Reply(answer.status, 0 if self._says_success(text) else None, text[:500], [])
+        return Reply(answer.status, 0 if self._says_success(text) else None, as_kept(text), [])
 
     def _judged(self, doing: Doing, reply: Reply, names: Names) -> Answer:
         answer = judge(reply, names, self.profile.exists_codes)

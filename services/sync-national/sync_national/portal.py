@@ -32,12 +32,11 @@ from sync_national.batch import Answer
 from sync_national.change import Trouble
 from sync_national.pacing import Lanes, Quota
 from sync_national.portal_profile import NATIONAL, Doing, Profile
+from sync_national.words import as_kept
 
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9.]*-\d{6}-\d{4,}")
 _MISSING = re.compile(r"hồ sơ[^,;]{0,80}?(không|chưa) tồn tại")
 _SESSION = re.compile(r"phiên(?! (bản|dịch))|\bsession\b")
-_PERSONAL = re.compile(r"(?<![\d-])\d{9,12}(?!\d)|[^\s@]+@[^\s@]+")
-_MAX_WORDS = 500
 _NO_ANSWER = "Cổng không trả lời"
 _NO_READING = "Hệ thống này không có dịch vụ tra cứu"
 _NO_CALLS_LEFT = "Đã dùng hết số lần gọi cổng của phút này"
@@ -331,9 +330,9 @@ def _each(reply: Reply, codes: Names, exists_codes: Collection[int]) -> dict[str
 def _listed(reply: Reply, codes: Names) -> dict[str, Reply]:
     """What the portal says of each record, where it lists them, by our codes."""
     return {
-        codes[row["MaHoSo"]]: Reply(reply.status, _number(row["error_code"]), _words(row), ())
+        codes[str(row["MaHoSo"])]: Reply(reply.status, _number(row["error_code"]), _words(row), ())
         for row in reply.result
-        if isinstance(row, Mapping) and row.get("MaHoSo") in codes and "error_code" in row
+        if isinstance(row, Mapping) and str(row.get("MaHoSo")) in codes and "error_code" in row
     }
 
 
@@ -390,9 +389,9 @@ def _number(code: object) -> int | None:
 
 
 def _words(document: Mapping[str, Any]) -> str:
-    """The portal's message, short, with what may identify a person left out."""
+    """The portal's message."""
     message = document.get("message")
-    return _PERSONAL.sub("***", str(message))[:_MAX_WORDS] if message else ""
+    return as_kept(str(message)) if message else ""
 
 
 def _retry_after(answer: http.Answer) -> int | None:

@@ -105,12 +105,19 @@ def _as_sent(sent: Any, shown: Any) -> Any:
     return shown
 
 
-def rows_shown(rows: Sequence[Mapping[str, str]], shown: Sequence[Mapping[str, Any]]) -> int:
+def rows_shown(rows: Sequence[Mapping[str, str]], shown: Sequence[Any]) -> int:
     """How many of our rows, from the first on without a gap, the portal has.
 
-    A row has no key on the wire: (ThoiDiemXuLy, TrangThai) stands for it (architecture §Guarantees 4).
+    A row has no key on the wire: (ThoiDiemXuLy, TrangThai) stands for it (architecture §Guarantees 4). What is shown
+    and is no row is none.
     """
-    there = {(row.get("ThoiDiemXuLy"), row.get("TrangThai")) for row in shown}
+    there = {
+        (at, status)
+        for row in shown
+        if isinstance(row, Mapping)
+        and isinstance(at := row.get("ThoiDiemXuLy"), str)
+        and isinstance(status := row.get("TrangThai"), str)
+    }
     for number, row in enumerate(rows):
         if (row["ThoiDiemXuLy"], row["TrangThai"]) not in there:
             return number

@@ -153,3 +153,11 @@ async def test_a_new_dossier_whose_record_was_lost_has_no_rows_there(slow: Calla
     standing = NEW._replace(state=State.UNKNOWN, doubt=Doubt.OPEN)
     visit, (claim,) = await visited(portal, [standing], equal_rows="neither")
     assert visit.visit(claim.dossier_code).trouble is None
+
+
+async def test_words_of_a_middleware_name_nobody_and_can_be_stored(slow: Callable[..., Slow]) -> None:
+    portal = slow(0.1, lambda _, body: WELL if "MaTTHC" in body[0] else "Lỗi\x00: 012345678901 an@example.vn")
+    visit, (claim,) = await visited(portal, [NEW])
+    trouble = visit.visit(claim.dossier_code).trouble
+    assert trouble is not None
+    assert (trouble.kind, trouble.reason) == ("refused", "Lỗi: *** ***")

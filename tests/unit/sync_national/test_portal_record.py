@@ -210,3 +210,10 @@ def test_nothing_masked_tells_who_the_citizen_is() -> None:
     assert masked(made)["SoGiayToChuHoSo"] == "*" * 12
     assert masked(made)["TrangThaiHoSo"] == made["TrangThaiHoSo"]
     assert record(dossier) == made
+
+
+@pytest.mark.parametrize("odd", [None, "x", 7, [], {}, {"ThoiDiemXuLy": ["x"], "TrangThai": {}}])
+def test_what_the_portal_shows_as_a_row_and_is_none_counts_for_none(odd: object) -> None:
+    rows = [{"ThoiDiemXuLy": "20260302080000", "TrangThai": "2"}]
+    assert rows_shown(rows, [odd]) == 0
+    assert rows_shown(rows, [odd, rows[0]]) == 1
