@@ -24,6 +24,10 @@ ALL_AGENCIES = ("*",)
 _DIALECT = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own omission
 _CONNECT_SECONDS = 2.0
 _POOL_WAIT_SECONDS = 2.0
+_STATEMENT_SECONDS = 60
+ANSWER_SECONDS = 65.0
+"""Longer than a statement may take: who has not answered by then never will. A firewall, or an address that moved to
+another server, forgets connections without a word; the system's own patience is a quarter of an hour."""
 # What readers, workers and routes ask for they name by its keys, hundreds at a time. A plan made while the tables
 # were nearly empty would read them whole, and stays until their statistics change: minutes in which the work of
 # each batch grows with all batches before it (measured: 40 ms of a claim instead of 2).
@@ -130,8 +134,9 @@ class Database:
             pool_timeout=_POOL_WAIT_SECONDS,
             connect_args={
                 "timeout": _CONNECT_SECONDS,
+                "command_timeout": ANSWER_SECONDS,
                 "server_settings": {
-                    "statement_timeout": "60000",
+                    "statement_timeout": str(_STATEMENT_SECONDS * 1000),
                     # A stopped process cannot hold locks for longer than this.
                     "idle_in_transaction_session_timeout": "10000",
                     "timezone": "UTC",

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from shared.crashpoint import crashpoint, is_armed
-from shared.db import BY_KEYS, DatabaseUnavailable
+from shared.db import ANSWER_SECONDS, BY_KEYS, DatabaseUnavailable
 
 _CONNECT_SECONDS = 2.0
 _WAIT_SECONDS = 2.0
@@ -103,4 +103,6 @@ class Direct:
             "jit": "off",
             **BY_KEYS,
         }
-        return await asyncpg.connect(self._url, timeout=_CONNECT_SECONDS, server_settings=settings)
+        return await asyncpg.connect(
+            self._url, timeout=_CONNECT_SECONDS, command_timeout=ANSWER_SECONDS, server_settings=settings
+        )

@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from shared import events
 from shared.crashpoint import crashpoint
-from shared.db import BY_KEYS, Transaction
+from shared.db import ANSWER_SECONDS, BY_KEYS, Transaction
 from shared.events import Event
 from shared.kafka import Kafka, running
 from shared.telemetry import COUNTERS, GAUGES, log
@@ -101,7 +101,9 @@ class Relay:
                 await asyncio.sleep(0.5)
 
     async def _lead(self) -> None:
-        connection = await asyncpg.connect(self._url, timeout=2, server_settings=BY_KEYS)
+        connection = await asyncpg.connect(
+            self._url, timeout=2, command_timeout=ANSWER_SECONDS, server_settings=BY_KEYS
+        )
         try:
             while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
                 await asyncio.sleep(0.5)
