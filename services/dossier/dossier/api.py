@@ -190,14 +190,14 @@ async def rate(
 
 @internal_router.post("/internal/dossiers/read", response_model=ReadAnswer, dependencies=[web.requires_internal()])
 async def internal_read(request: Request, body: ReadBody) -> Response:
-    """Whole records for a neighbour that acts; unknown codes are left out."""
+    """Whole records for a neighbour that acts; unknown codes are left out, and what cannot be read."""
     database: Database = request.app.state.system_database
     codes = sorted(set(body.codes))
     async with database.reading() as rx:
         rows = await reading_store.many(rx, codes)
         progress = await reading_store.progress(rx, codes) if body.view == "sync" else []
     by_code = {code: list(found) for code, found in groupby(progress, key=lambda row: row["code"])}
-    catalogue, shown = _catalogue(request), [_person_keys(request).shown(row) for row in rows]
+    catalogue, shown = _catalogue(request), _person_keys(request).shown_each(rows)
     return _json(
         {"items": [record_view.internal(row, body.view, catalogue, by_code.get(row["code"], [])) for row in shown]}
     )

@@ -93,6 +93,18 @@ async def test_a_sealed_number_opens_for_its_own_dossier_only(hub: Hub) -> None:
     assert (await hub.get(f"/v1/dossiers/{other}", **PURPOSE)).status_code == 500
 
 
+async def test_a_number_that_does_not_open_keeps_no_other_dossier_from_the_nation(hub: Hub) -> None:
+    whole, damaged = await hub.file(), await hub.file()
+    await hub.rows("UPDATE dossier SET person_sealed = set_byte(person_sealed, 20, get_byte(person_sealed, 20) # 1) "
+                   "WHERE code = $1", damaged)  # fmt: skip
+    own = hub.issuer.internal_headers("sync-national")
+    for view in ("sync", "identity", "payment"):
+        ask = {"codes": [whole, damaged], "view": view}
+        answer = await hub.client.post("/internal/dossiers/read", json=ask, headers=own)
+        assert answer.status_code == 200, answer.text
+        assert [it["code"] for it in answer.json()["items"]] == [whole]
+
+
 async def test_a_rotation_misses_nobody_while_it_runs(start_hub: START, key_file: Path) -> None:
     hub = await a_rotating_hub(start_hub, key_file)
     await file(hub, 350)
