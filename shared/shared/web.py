@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -52,7 +52,7 @@ class _StrictRequest(Request):
 class StrictRoute(APIRoute):
     """Reads JSON with the strict decoder instead of the framework's."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
@@ -68,8 +68,8 @@ class LeanRoute(APIRoute):
     declares what OpenAPI should know in `openapi_extra`. `service.Edge` finds it before the framework's own search.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        endpoint: Callable[[Request], Awaitable[Response]] = self.endpoint
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
         return endpoint
 
 

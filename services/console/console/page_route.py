@@ -1,7 +1,8 @@
 """What a page has that an API route has not: a signed-in operator, and errors for people instead of for programs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request, Response
@@ -60,7 +61,7 @@ async def signed_in(request: Request) -> Operator:
 class PageRoute(APIRoute):
     """Shows an error as a page; whoever is not signed in is sent to sign in and comes back."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
 
         async def shown(request: Request) -> Response:

@@ -170,7 +170,7 @@ FROM unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::int[], $8::text[],
   AS u (dossier_code, state, acknowledged_version, desired_progress, acknowledged_progress, presence, digest,
         tries, refusals, reason, owner, visits, due_in, has_gained, doubt)
 WHERE s.destination = $1 AND s.dossier_code = u.dossier_code
-"""  # noqa: S608 - our own text
+"""
 
 _DOUBT = """
 WITH late AS (SELECT dossier_code, greatest(doubt_until, statement_timestamp() + make_interval(secs => $3)) AS ends
