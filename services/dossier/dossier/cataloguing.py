@@ -28,7 +28,6 @@ from shared.auth import Caller
 from shared.db import Database, Reading, Transaction
 from shared.succession import Successions
 
-CHECK_EVERY_SECONDS = 2.0
 LAST_DAY_OF_DISTRICTS = date(2025, 6, 30)
 
 

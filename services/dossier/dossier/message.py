@@ -18,7 +18,6 @@ from shared.vietnamese import fold
 PROGRESSED = "vn.gov.ministry.dossier.progressed.v1"
 RESULT_ISSUED = "vn.gov.ministry.dossier.result-issued.v1"
 NOTICE_ISSUED = "vn.gov.ministry.tax.notice-issued.v1"
-MINISTRY_TYPES = {PROGRESSED, RESULT_ISSUED, NOTICE_ISSUED}
 CHARGE_STATES: dict[str, ChargeState] = {
     "failed.v1": "failed",
     "expired.v1": "expired",

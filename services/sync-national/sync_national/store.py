@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from shared.db import Reading, Transaction
+from shared.db import Transaction
 from sync_national.change import Doubt, Presence, Settled, Standing, State
 
 
@@ -314,16 +314,6 @@ async def release(
 async def sum_notes(tx: Transaction) -> None:
     """Fold the notes of the counts into the tally; one transaction, so a reader sees either."""
     await tx.raw.execute(_SUM_NOTES)
-
-
-async def next_due_in(rx: Reading, destination: str) -> float | None:
-    """Seconds until the next dossier is due (negative: overdue), None when nothing waits."""
-    seconds: float | None = await rx.raw.fetchval(
-        "SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM standing "
-        "WHERE destination = $1 AND due_at IS NOT NULL",
-        destination,
-    )
-    return seconds
 
 
 def _standing(row: Any) -> Standing:
