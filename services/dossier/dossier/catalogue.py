@@ -151,7 +151,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(fold(text)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The catalogue as it was at one `number` of its version counter."""
 
@@ -180,12 +180,6 @@ class Snapshot:
         """The agencies ended by `day` → who has their dossiers that day."""
         ended = (it.code for it in self.agencies.values() if it.successor is not None and it.has_ended_by(day))
         return {code: now.code for code in ended if (now := self.agency(code, day)) is not None}
-
-    def predecessors(self, codes: Iterable[str], day: date) -> frozenset[str]:
-        """The agencies ended by `day` whose dossiers are in the hands of these agencies, or of some below them."""
-        own = tuple(codes)
-        now_by_ended = self.successions(day).items()
-        return frozenset(ended for ended, now in now_by_ended if covers(own, now) and not covers(own, ended))
 
     def procedure(self, code: str, day: date) -> Procedure | None:
         """The procedure's version in force on `day`."""
