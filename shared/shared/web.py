@@ -5,7 +5,7 @@ import binascii
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -158,6 +158,12 @@ AgencyFilter = Annotated[
 """Lists narrowed to an agency, in either form of its code."""
 PRESENT_FORM = AfterValidator(lambda code: None if code is None else canonical_dossier(code))
 """Annotates a dossier's code: its agency's may come in either form."""
+DossierInPath = Annotated[str, Path(min_length=1, max_length=100), PRESENT_FORM]
+"""The dossier's code that a route is about."""
+Purpose = Annotated[
+    str | None, Header(alias="Hub-Purpose", max_length=1000), AfterValidator(lambda text: (text or "").strip() or None)
+]
+"""What personal data are read for, as the gateway logs it; None: nothing was said, and none are shown."""
 PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 
