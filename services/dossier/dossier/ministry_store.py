@@ -17,7 +17,7 @@ what is done is forgotten after 35 days (it may name persons), of what expires a
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import orjson
 
@@ -27,14 +27,14 @@ from shared.events import Event
 
 Row = Mapping[str, Any]
 State = Literal["applied", "past", "waiting", "unmatched", "unmapped", "refused", "expired"]
-OPEN: tuple[State, ...] = ("waiting", "unmatched", "unmapped", "refused")
-assert set(OPEN) < set(get_args(State))
+UNUSABLE: tuple[State, ...] = ("unmatched", "unmapped", "refused")
+"""As it is; the ministry (or whoever keeps its vocabulary) can change that."""
+OPEN: tuple[State, ...] = ("waiting", *UNUSABLE)
 KEEP_DAYS = 35
 HUB_FAULT = "hub_fault"
 """How the reason begins where the hub itself fails at an event."""
 _MOST_OF_A_DOSSIER = 300
-# As the partial indexes have it, word for word.
-_OPEN = "state IN ('waiting', 'unmatched', 'unmapped', 'refused')"
+_OPEN = f"state IN {OPEN}"  # as the partial indexes have it, word for word
 SHOWN = """id, client_id, source, event_id, type, dossier_code, state, reason, action, happened_at, version,
   vocabulary_version, published_at, taken_at, settled_at"""
 _WORKED = "id, client_id, source, type, dossier_code, state, reason, vocabulary_version, value, headers"
@@ -88,9 +88,9 @@ UPDATE ministry_event SET value = NULL WHERE id = ANY(ARRAY(
     AND settled_at < now() - make_interval(days => $1) LIMIT 5000))
 """
 # What waits for a fact of ours does not: it has its place among what stands still (`stuck`).
-_EXPIRE = """
+_EXPIRE = f"""
 UPDATE ministry_event SET state = 'expired', value = NULL, settled_at = clock_timestamp() WHERE id = ANY(ARRAY(
-  SELECT id FROM ministry_event WHERE state IN ('unmatched', 'unmapped', 'refused')
+  SELECT id FROM ministry_event WHERE state IN {UNUSABLE}
     AND taken_at < now() - make_interval(days => $1) ORDER BY taken_at LIMIT 5000 FOR UPDATE SKIP LOCKED))
 """
 # A client's own, and for operators what concerns the agencies of the session (of no dossier: those of all agencies).
