@@ -175,18 +175,6 @@ async def is_held(rx: Reading, destination: str) -> bool:
     return found
 
 
-__all__: Sequence[str] = (
-    "acknowledged_last_minute",
-    "counts",
-    "is_held",
-    "listed",
-    "locked_one",
-    "oldest_unsynced_seconds",
-    "one",
-    "try_again",
-)
-
-
 async def acknowledged(rx: Reading, destination: str, asked: Sequence[tuple[str, int]]) -> Sequence[Mapping[str, Any]]:
     """Since when the nation has these versions of dossiers (code, version), as far as they are known here."""
     codes, versions = [list(column) for column in zip(*asked, strict=True)] if asked else ([], [])
