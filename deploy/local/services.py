@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 SANDBOX = "sandbox"
-GATEWAY = "gateway"
 
 # Topic → the services that read it; a publisher asks them what they have not seen (architecture, Guarantees
 # 2).

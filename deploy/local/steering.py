@@ -41,12 +41,6 @@ def start(layout: Layout, name: str, settings: Mapping[str, str] | None = None) 
         time.sleep(0.05)
 
 
-def restart(layout: Layout, name: str, settings: Mapping[str, str] | None = None) -> None:
-    """Stop it in good order and start it, this once with these settings on top."""
-    stop(layout, name)
-    start(layout, name, settings)
-
-
 def is_up(layout: Layout, name: str) -> bool:
     """Whether the supervisor has found the running process to answer."""
     told = ((read_json(layout.state) or {}).get("programs") or {}).get(name) or {}

@@ -5,7 +5,7 @@ before (QCVN 102:2016/BTTTT) stood the other way round, padded with zeros: `000.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 OLD_FORM = r"^[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2}$"
 _OLD = re.compile(OLD_FORM)
@@ -65,6 +65,11 @@ def dossier_ranges(asked: str | None, own: Sequence[str]) -> list[tuple[str, str
     """
     agencies = agencies_within(asked, own)
     return None if agencies is None else sorted((f"{it}-", f"{it}/") for it in agencies)
+
+
+def covers(own: Iterable[str], agency: str) -> bool:
+    """Whether who has these agencies has this one: `H08` covers `H08` and `H08.*`; `*` covers all."""
+    return any(it == "*" or is_within(agency, it) for it in own)
 
 
 def is_within(agency: str, above: str) -> bool:

@@ -19,7 +19,7 @@ from joserfc.jwk import JWKRegistry, Key
 from joserfc.jws import extract_compact
 
 from shared import strict_json
-from shared.agency_codes import canonical
+from shared.agency_codes import canonical, covers
 from shared.errors import (
     AgencyNotPermitted,
     HubError,
@@ -63,8 +63,8 @@ class Caller:
         return self.username or self.client_id
 
     def covers(self, agency_code: str) -> bool:
-        """`H08` covers `H08` and `H08.*`; `*` covers all."""
-        return any(own in {"*", agency_code} or agency_code.startswith(own + ".") for own in self.agencies)
+        """Whether this agency is one of the caller's, or below one of them."""
+        return covers(self.agencies, agency_code)
 
     def require_agency(self, agency_code: str) -> None:
         """Raises `AgencyNotPermitted`."""

@@ -99,8 +99,6 @@ def repeated(first: Stored) -> Response:
 
 async def claim(tx: Transaction, client_id: str, key: str, body_sha256: str) -> Stored | None:
     """None: the key is ours, go on and `keep` the answer. Otherwise the first answer."""
-    if not key or len(key) > MAX_KEY_LENGTH:
-        raise InvalidRequest(f"An idempotency key has 1 to {MAX_KEY_LENGTH} characters")
     await tx.raw.execute(f"SET LOCAL lock_timeout = {WAIT_MILLISECONDS}")
     try:
         claimed = await tx.execute(

@@ -1,8 +1,9 @@
 """The inbox: every event has its effect once, in order per dossier, and what cannot pass waits visibly.
 
-An event that cannot be handled is *parked* with reason and owner; later events of the same key park behind it.
-One that only came too early *waits* in the same place (`waiting`) and is taken up by the fact when it comes
-(`resume`). The head row per (reader, key) is locked by the reader and by whoever un-parks: it keeps the two apart.
+An event that cannot be handled is *parked* with reason and owner; later events of the same key park behind it. All are
+tried again when their reader starts: the repair of what failed comes with a start. One that only came too early *waits*
+in the same place (`waiting`) and is taken up by the fact when it comes (`resume`). The head row per (reader, key) is
+locked by the reader and by whoever un-parks: it keeps the two apart.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,10 @@ _PARK_HEADS = """
 INSERT INTO parked_head (reader, key) SELECT DISTINCT $1, k FROM unnest($2::text[]) AS k ORDER BY 2
 ON CONFLICT DO NOTHING
 """
+_PARKED_KEYS = """
+SELECT key FROM parked_head h WHERE reader = $1
+  AND NOT EXISTS (SELECT FROM parked p WHERE p.reader = h.reader AND p.key = h.key AND p.source = $2) ORDER BY key
+"""
 _MISSING = """
 SELECT id FROM unnest(CAST(:ids AS text[])) AS id
 WHERE NOT EXISTS (SELECT FROM inbox WHERE source = :source AND event_id = id OFFSET 0)
@@ -48,6 +53,8 @@ class Park:
     waiting: bool = False
 
 
+NO_EVENT = "/lgsp/poison"
+"""Source of what stands in the place of bytes that are no event. Nothing can be done with it but to look at it."""
 Handler = Callable[[Transaction, Sequence[Event]], Awaitable[Sequence[Park]]]
 """Takes at most one event per key; returns those that must stay. Raises for bugs. Calls no remote system."""
 
@@ -98,6 +105,11 @@ async def apply(tx: Transaction, reader: str, batch: Sequence[Event], handler: H
         parks += [Park(event, "behind an earlier event", "partner", blocked[key]) for event in queue]
     await park(tx, reader, parks)
     return parks
+
+
+async def parked_keys(rx: Reading, reader: str) -> list[str]:
+    """What is held up by events that could be tried again."""
+    return [row["key"] for row in await rx.raw.fetch(_PARKED_KEYS, reader, NO_EVENT)]
 
 
 async def resume(

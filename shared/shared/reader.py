@@ -75,7 +75,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """How often the client library failed at what it had fetched, since somebody looked where."""
         self._committed_at = 0.0
         self._task: asyncio.Task[None] | None = None
-        self._is_ending = False
+        self._is_ending = self._has_redriven = False
         self.stopped = False
 
     def start(self) -> None:
@@ -136,11 +136,16 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     async def _run(self) -> None:
         while not self.stopped:
-            consumer = self._kafka.consumer(self._group)
-            consumer.subscribe([self._kafka.topic(self.topic)], listener=self)
             try:
+                if not self._has_redriven:
+                    await self._redrive()
+                consumer = self._kafka.consumer(self._group)
+                consumer.subscribe([self._kafka.topic(self.topic)], listener=self)
                 async with running(consumer):
                     await self._read_with(consumer)
+            except HubError as fault:
+                log.warning("reader_waits", topic=self.topic, fault=fault.internal or fault.message)
+                await asyncio.sleep(0.5)
             except (KafkaError, OSError) as fault:
                 self._unreadable += isinstance(fault, unreadable.FAULTS)
                 log.warning("reader_interrupted", topic=self.topic, fault=repr(fault))
@@ -186,6 +191,28 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_SECONDS))
                 self._consumer.resume(*self._consumer.paused())
 
+    async def _redrive(self) -> None:
+        """Try again what was parked, dossier by dossier: this start may have brought the repair."""
+        async with self._database.reading() as rx:
+            keys = await inbox.parked_keys(rx, self.topic)
+        for key in keys:
+            async with self._database.transaction() as tx:
+                await inbox.resume(tx, self.topic, [key], self._tried, parked_too=True)
+        self._has_redriven = True
+        if keys:
+            log.info("parked_events_tried_again", topic=self.topic, dossiers=len(keys))
+
+    async def _tried(self, tx: Transaction, batch: Sequence[Event]) -> Sequence[Park]:
+        """What its handler says of an event (one: a dossier's next); where that still fails, the event stays parked."""
+        try:
+            async with tx.savepoint():
+                return await self._handler(tx, batch)
+        except Exception as fault:
+            if _is_deadlock(fault) or (isinstance(fault, HubError) and fault.retryable):
+                raise
+            log.error("event_failed", topic=self.topic, ids=[event.id for event in batch], exc_info=fault)
+            return [Park(event, type(fault).__name__, "hub") for event in batch]
+
     async def _step_over_in(self, partition: Any) -> None:
         """Take what can be read of it up to the first place that cannot, and go on behind that.
 
@@ -197,7 +224,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         if found.end < 0:
             return
         where = f"{partition.topic}/{partition.partition}/{found.start}"
-        hole = Event(where, "/lgsp/poison", "vn.lgsp.poison.v1", where, clock.now(), {"up_to": found.end - 1})
+        hole = Event(where, inbox.NO_EVENT, "vn.lgsp.poison.v1", where, clock.now(), {"up_to": found.end - 1})
         async with self._database.transaction() as tx:
             if await inbox.first_time(tx, [hole]):
                 await inbox.park(tx, self.topic, [Park(hole, "the broker cannot hand it over whole", "poison")])
@@ -323,11 +350,13 @@ def _decode(records: Sequence[Any]) -> tuple[list[Event], list[Park]]:
 
 
 def _husk(record: Any) -> Event:
-    """Something to park in the place of bytes that are no event, named by where they stand."""
+    """Something to park in the place of bytes that are no event, named by where they stand.
+
+    It holds no dossier up: if an event has been spoilt, its publisher's receipt check sends it again.
+    """
     where = f"{record.topic}/{record.partition}/{record.offset}"
-    key = _text(record.key)[:_LONGEST_KEY] or where
-    text = _text((record.value or b"")[:4096])
-    return Event(where, "/lgsp/poison", "vn.lgsp.poison.v1", key, _moment(record), {"text": text})
+    found = {"key": _text(record.key)[:_LONGEST_KEY], "text": _text((record.value or b"")[:4096])}
+    return Event(where, inbox.NO_EVENT, "vn.lgsp.poison.v1", where, _moment(record), found)
 
 
 def _moment(record: Any) -> datetime:

@@ -5,12 +5,10 @@ every 15 s. A copy older than a token can live is no list: nothing is believed a
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from typing import Any
 
-from shared.errors import UpstreamInvalid
-from shared.http import Peer
-
+PATH = "/oauth/revocations"
 EVERY_SECONDS = 15.0
 STALE_SECONDS = 3600.0
 """Life of the longest token."""
@@ -31,6 +29,10 @@ class Revocations:
         self.tokens, self.clients = tokens, clients
         self.refreshed_at = time.monotonic()
 
+    def take(self, told: Mapping[str, Any]) -> None:
+        """Take over what the gateway answers."""
+        self.replace(set(told["tokens"]), dict(told["clients"]))
+
     def hits(self, client_id: str, token_id: str, issued_at: float) -> bool:
         """Whether this token is revoked, or older than its client's last change."""
         return token_id in self.tokens or issued_at < self.clients.get(client_id, 0.0)
@@ -38,27 +40,3 @@ class Revocations:
     def is_stale(self) -> bool:
         """Whether nobody has told us for so long that every token could be revoked."""
         return time.monotonic() - max(self.refreshed_at, self._made_at) > STALE_SECONDS
-
-
-class RevocationCopy:
-    """Keeps a service's copy level with the gateway's list; `authorization` gives the service's own token."""
-
-    def __init__(
-        self, gateway_url: str, authorization: Callable[[], Awaitable[dict[str, str]]], revocations: Revocations
-    ) -> None:
-        self._peer = Peer("gateway", gateway_url, deadline_seconds=5.0, concurrency=1)
-        self._authorization = authorization
-        self._revocations = revocations
-
-    async def step(self) -> int:
-        """Ask once. Raises `Upstream` errors; then the copy stays as it is."""
-        answer = await self._peer.send("GET", "/oauth/revocations", headers=await self._authorization())
-        if answer.status != 200:
-            raise UpstreamInvalid("The list of revocations was refused", internal=str(answer.status))
-        told: dict[str, Any] = answer.json()
-        self._revocations.replace(set(told["tokens"]), dict(told["clients"]))
-        return 0
-
-    async def close(self) -> None:
-        """Close the pool."""
-        await self._peer.close()

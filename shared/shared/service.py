@@ -16,8 +16,9 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 
-from shared import crashpoint, inbox, problems, retention, strict_json, succession, telemetry, web
+from shared import crashpoint, inbox, problems, retention, revocations, strict_json, succession, telemetry, web
 from shared.auth import INTERNAL_AUDIENCE, Caller, InternalToken, JwksSource, TokenVerifier
+from shared.copied import Copied
 from shared.db import Database
 from shared.errors import HubError
 from shared.inbox import Handler
@@ -26,9 +27,9 @@ from shared.one_write import OneWriteProtocol
 from shared.outbox import Relay
 from shared.reader import Reader, ReaderBehind
 from shared.receipts import ReceiptCheck
-from shared.revocations import EVERY_SECONDS, RevocationCopy, Revocations
+from shared.revocations import Revocations
 from shared.settings import HubSettings, ServiceSettings
-from shared.succession import SuccessionCopy, Successions
+from shared.succession import Successions
 from shared.telemetry import HISTOGRAMS
 from shared.worker import Worker
 
@@ -78,7 +79,8 @@ class Runtime:
             self.token = InternalToken(issuer, settings.service_key_file)
             self._check_receipts(settings, self.token)
             if jwks is None:  # the issuer is another process: what it revokes is asked for there, as its keys are
-                self._copy_revocations(issuer, self.token)
+                copy = Copied(issuer, revocations.PATH, self.token.header, self.revocations.take)
+                self._copy("revocations", copy, revocations.EVERY_SECONDS)
 
     def read(self, topic: str, handler: Handler) -> Reader:
         """Read a topic."""
@@ -96,10 +98,9 @@ class Runtime:
         """Whoever has an agency has the dossiers of those that it succeeded, here too."""
         if self.token is not None:
             successions = Successions()
-            copy = SuccessionCopy(dossier_url, self.token.header, successions)
             self.verifier.widen = successions.widen
-            self.close_at_end(copy)
-            self.work("successions", copy.step, idle_seconds=succession.EVERY_SECONDS)
+            copy = Copied(dossier_url, succession.PATH, self.token.header, successions.take)
+            self._copy("successions", copy, succession.EVERY_SECONDS)
 
     def close_at_end(self, *things: Closing) -> None:
         """Peers and other pools."""
@@ -129,10 +130,9 @@ class Runtime:
             self.close_at_end(check)
             self.work("receipts", check.step, idle_seconds=settings.receipt_every_seconds)
 
-    def _copy_revocations(self, issuer: str, token: InternalToken) -> None:
-        copy = RevocationCopy(issuer, token.header, self.revocations)
+    def _copy(self, name: str, copy: Copied, every_seconds: float) -> None:
         self.close_at_end(copy)
-        self.work("revocations", copy.step, idle_seconds=EVERY_SECONDS)
+        self.work(name, copy.step, idle_seconds=every_seconds)
 
     async def _readers_run(self) -> None:
         if any(reader.stopped for reader in self.readers):
@@ -216,7 +216,7 @@ class Edge:
             await send(message)
 
         try:
-            await (self._lean_answer(scope, receive) or self._app)(scope, receive, watch)
+            await self._answer(scope, receive, watch)
         except Exception as fault:
             if status:
                 raise  # too late for an answer: the connection breaks, which no client takes for success
@@ -227,26 +227,18 @@ class Edge:
                 time.perf_counter() - started
             )
 
-    def _lean_answer(self, scope: Scope, receive: Receive) -> ASGIApp | None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         for route in self._lean:
             fits, more = Route.matches(route, scope)
             if fits is Match.FULL:
                 scope.update(more, route=route)
-                return _answering(route.endpoint(Request(scope, receive)))
-        return None
-
-
-def _answering(endpoint: Awaitable[Response]) -> ASGIApp:
-    """What a lean endpoint answers, refusals included."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            response = await endpoint
-        except HubError as refusal:
-            response = problems.refused(refusal)
-        await response(scope, receive, send)
-
-    return answer
+                try:
+                    response = await route.endpoint(Request(scope, receive))
+                except HubError as refusal:
+                    response = problems.refused(refusal)
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 _operations = APIRouter(tags=["operations"], include_in_schema=False)

@@ -1,16 +1,12 @@
-"""Vietnamese text: one normal form, folding for search, the alphabet's order for sorting.
+"""Vietnamese text: one normal form, folding for search.
 
 `hoà` and `hòa` are the same word with the tone mark in two traditional places and differ even after NFC:
 the new place (on the main vowel) is taken for comparison.
 """
 
 import unicodedata
-from functools import lru_cache
 
 _TONES = "\u0300\u0301\u0303\u0309\u0323"  # huyền sắc ngã hỏi nặng
-_ALPHABET = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
-_LETTER_RANK = {letter: chr(0x100 + rank) for rank, letter in enumerate(_ALPHABET)}
-_TONE_RANK = {tone: str(rank) for rank, tone in enumerate("\u0300\u0309\u0303\u0301\u0323", start=1)}
 # Old place of the tone → new place: oà → òa is the older *writing*; we settle on the mark standing on the last
 # vowel of the open pairs oa, oe, uy, so both spellings meet.
 _OPEN_PAIRS = ("oa", "oe", "uy")
@@ -44,17 +40,3 @@ def unaccented(text: str) -> str:
 def fold(text: str) -> str:
     """For search: lower case, no accents, single spaces."""
     return " ".join(unaccented(text).lower().split())
-
-
-@lru_cache(maxsize=65536)
-def sort_key(text: str) -> str:
-    """Sorts as a Vietnamese dictionary does: letters first (a ă â b … đ …), then tones."""
-    letters: list[str] = []
-    tones: list[str] = []
-    for composed in normal(text).lower():
-        parts = unicodedata.normalize("NFD", composed)
-        tone = "".join(mark for mark in parts if mark in _TONES)
-        base = unicodedata.normalize("NFC", "".join(mark for mark in parts if mark not in _TONES))
-        letters.append(_LETTER_RANK.get(base, base))
-        tones.append(_TONE_RANK.get(tone, "0"))
-    return "".join(letters) + "\x01" + "".join(tones)

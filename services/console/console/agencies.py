@@ -5,7 +5,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 
-from console import report
+from shared.agency_codes import covers
 from shared.auth import Caller, InternalToken
 from shared.errors import Upstream
 from shared.http import Peer
@@ -27,9 +27,9 @@ class AgencyNames:
         self._lock = asyncio.Lock()
 
     async def within(self, province: str | None, caller: Caller) -> Mapping[str, str]:
-        """Names by code of the province's agencies that the caller may see, the ministries' own among them."""
-        names = await self.all()
-        return {code: name for code, name in names.items() if report.is_within(code, province) and caller.covers(code)}
+        """Names by code of the province's agencies (None: of all) that the caller may see, the ministries' own too."""
+        asked = ["*" if province is None else province]
+        return {code: name for code, name in (await self.all()).items() if covers(asked, code) and caller.covers(code)}
 
     async def vertical(self) -> frozenset[str]:
         """Agencies of the ministries: not among a province's totals unless asked for."""

@@ -1,18 +1,15 @@
 """Dossiers that need somebody: stuck, late soon, or judged otherwise here than by the nation."""
 
-from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Query, Request, Response
 
-from console import api, attention, rendering
+from console import api, attention, page_route, rendering
 from console.hub import Hub, place_of, rest_of
-from console.page_route import Operator, PageRoute, signed_in
+from console.page_route import Cursor, SignedIn
 
-router = APIRouter(prefix="/console/attention", tags=["pages"], route_class=PageRoute, include_in_schema=False)
+router = page_route.router("/console/attention")
 
-SignedIn = Annotated[Operator, Depends(signed_in)]
-Cursor = Annotated[str | None, Query(max_length=500)]
 Show = Literal["stuck", "late", "differs"]
 _PAGE = 50
 
@@ -59,7 +56,7 @@ async def dossiers(
             "differs": attention.count(differs.document),
         },
         rows=attention.rows(show, found.items(), names),
-        more=_following(found.document, show=show, kind=kind, agency=agency, hours=hours),
+        more=rest_of(found.document, show=show, kind=kind, agency=agency, hours=hours),
     )
 
 
@@ -71,8 +68,3 @@ def _lists(agency: str, hours: int) -> dict[Show, tuple[str, dict[str, str | int
         "late": ("/v1/dossiers", {**own, "late_within_hours": hours, "counted": "true"}),
         "differs": ("/v1/dossiers", {**own, "verdict": "differs", "counted": "true"}),
     }
-
-
-def _following(document: dict[str, Any], **query: Any) -> str | None:
-    more = rest_of(document)
-    return more and f"{urlencode({name: value for name, value in query.items() if value})}&cursor={more}"

@@ -1,18 +1,15 @@
 """Events of ministries: those that are not applied, and the delivery matrix of one event or of a dossier's."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Query, Request, Response
 
-from console import ministry_events, rendering
+from console import ministry_events, page_route, rendering
 from console.hub import Hub, place_of, rest_of
-from console.page_route import Operator, PageRoute, signed_in
+from console.page_route import Cursor, SignedIn
 
-router = APIRouter(prefix="/console/events", tags=["pages"], route_class=PageRoute, include_in_schema=False)
+router = page_route.router("/console/events")
 
-SignedIn = Annotated[Operator, Depends(signed_in)]
-Cursor = Annotated[str | None, Query(max_length=500)]
 State = Literal["", "unmatched", "unmapped", "refused", "waiting"]
 _PAGE = 50
 
@@ -30,7 +27,6 @@ async def unsettled(
     hub: Hub = request.app.state.hub
     asked = {name: value for name, value in (("state", state), ("source", source.strip())) if value}
     found = await hub.get(operator.token, "/v1/events/unsettled", **asked, limit=_PAGE, **place_of(cursor))
-    more = rest_of(found)
     return rendering.page(
         request,
         "events.html",
@@ -40,7 +36,7 @@ async def unsettled(
         open_states={code: (ministry_events.STATES[code], note) for code, note in ministry_events.OPEN.items()},
         kinds=ministry_events.kinds(found["counts"]),
         rows=ministry_events.rows(found["items"]),
-        more=more and f"{urlencode(asked)}&cursor={more}",
+        more=rest_of(found, **asked),
     )
 
 
@@ -59,12 +55,11 @@ async def delivery(
     given = (("source", source), ("id", id), ("dossier_code", dossier_code))
     asked = {name: value for name, value in given if value}
     found = await hub.get(operator.token, "/v1/events", **asked, limit=_PAGE, **place_of(cursor))
-    more = rest_of(found)
     return rendering.page(
         request,
         "event.html",
         dossier_code=dossier_code,
         names=ministry_events.NAMES,
         rows=ministry_events.rows(found["items"]),
-        more=more and f"{urlencode(asked)}&cursor={more}",
+        more=rest_of(found, **asked),
     )

@@ -1,21 +1,19 @@
 """Hold and release: what is on hold now, how it drains, and the calendar of planned maintenance."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from console import api, overview, rendering
+from console import api, overview, page_route, rendering
 from console.form import Form, Posted
 from console.hub import Ask, Hub, Refused, path, place_of, rest_of
-from console.page_route import Operator, PageRoute, signed_in
+from console.page_route import Cursor, Operator, SignedIn
 from shared.errors import InvalidRequest
 
-router = APIRouter(prefix="/console/sync/holds", tags=["pages"], route_class=PageRoute, include_in_schema=False)
+router = page_route.router("/console/sync/holds")
 
-SignedIn = Annotated[Operator, Depends(signed_in)]
-Cursor = Annotated[str | None, Query(max_length=500)]
 _HERE = "/console/sync/holds"
 _CALENDAR = "/v1/sync/maintenance"
 _PAGE = 50

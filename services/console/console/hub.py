@@ -107,9 +107,11 @@ def place_of(cursor: str | None) -> dict[str, str]:
     return {"cursor": cursor} if cursor else {}
 
 
-def rest_of(found: Mapping[str, Any]) -> str | None:
-    """The cursor of a list's next page, to stand in an address; None at its end."""
-    return quote(found["next_cursor"], safe="") if found["next_cursor"] else None
+def rest_of(found: Mapping[str, Any], **asked: str | int) -> str | None:
+    """The query of a page's address where its list goes on; None at its end. `asked`: what narrows the list."""
+    if not found["next_cursor"]:
+        return None
+    return urlencode({name: value for name, value in asked.items() if value} | {"cursor": found["next_cursor"]})
 
 
 def _headers(token: str, key: str) -> dict[str, str]:

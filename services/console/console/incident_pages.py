@@ -1,21 +1,18 @@
 """Incidents: failures of one cause, whose fault they are, and how one is resolved."""
 
-from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from typing import Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from console import rendering
+from console import page_route, rendering
 from console.form import Form, Posted
 from console.hub import Ask, Hub, Refused, place_of, rest_of
-from console.page_route import Operator, PageRoute, signed_in
+from console.page_route import Cursor, Operator, SignedIn
 
-router = APIRouter(prefix="/console/sync/incidents", tags=["pages"], route_class=PageRoute, include_in_schema=False)
+router = page_route.router("/console/sync/incidents")
 
-SignedIn = Annotated[Operator, Depends(signed_in)]
-Cursor = Annotated[str | None, Query(max_length=500)]
 _PATH = "/v1/sync/incidents"
 _PAGE = 50
 
@@ -33,14 +30,13 @@ async def incidents(
     wanted = {"state": "" if state == "all" else state, "owner": owner}
     narrowed = {name: value for name, value in wanted.items() if value}
     found = await hub.get(operator.token, _PATH, limit=_PAGE, **narrowed, **place_of(cursor))
-    more = rest_of(found)
     return rendering.page(
         request,
         "incidents.html",
         items=found["items"],
         state=state,
         owner=owner,
-        more=more and f"{urlencode({'state': state, 'owner': owner})}&cursor={more}",
+        more=rest_of(found, state=state, owner=owner),
     )
 
 

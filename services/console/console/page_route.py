@@ -1,10 +1,11 @@
 """What a page has that an API route has not: a signed-in operator, and errors for people instead of for programs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
@@ -57,10 +58,15 @@ async def signed_in(request: Request) -> Operator:
     return operator
 
 
+SignedIn = Annotated[Operator, Depends(signed_in)]
+Cursor = Annotated[str | None, Query(max_length=500)]
+"""Where a list goes on, as the page before has it (`hub.rest_of`)."""
+
+
 class PageRoute(APIRoute):
     """Shows an error as a page; whoever is not signed in is sent to sign in and comes back."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
 
         async def shown(request: Request) -> Response:
@@ -76,6 +82,11 @@ class PageRoute(APIRoute):
                 return _apology(request, error)
 
         return shown
+
+
+def router(prefix: str) -> APIRouter:
+    """A router of pages."""
+    return APIRouter(prefix=prefix, tags=["pages"], route_class=PageRoute, include_in_schema=False)
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -5,13 +5,13 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from console import api, clock_view, journey, overview, rendering, reporting, spreadsheet, store
+from console import api, clock_view, journey, overview, page_route, rendering, reporting, spreadsheet, store
 from console.form import Posted
 from console.hub import Ask, Hub, Part, Refused, path
-from console.page_route import Operator, PageRoute, signed_in
+from console.page_route import Operator, SignedIn
 from console.report import Period
 from console.reporting import Report
 from shared import clock
@@ -19,11 +19,10 @@ from shared.agency_codes import canonical_dossier
 from shared.errors import HubError, InvalidRequest, NotFound
 from shared.web import errors
 
-router = APIRouter(prefix="/console", tags=["pages"], route_class=PageRoute, include_in_schema=False)
-lost = APIRouter(prefix="/console", route_class=PageRoute, include_in_schema=False)
+router = page_route.router("/console")
+lost = page_route.router("/console")
 """Included last: what no other route of the console is."""
 
-SignedIn = Annotated[Operator, Depends(signed_in)]
 Kind = Literal["agencies", "fees"]
 _MOST_TROUBLED = 10
 

@@ -1,22 +1,20 @@
 """Reconciliation: begun here or with a file of the portal, its record as a leader prints it and signs, its repair."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from console import rendering
+from console import page_route, rendering
 from console.form import Form, Posted, pieces
 from console.hub import Ask, Hub, Refused, place_of, rest_of
-from console.page_route import Operator, PageRoute, signed_in
+from console.page_route import Cursor, Operator, SignedIn
 
-router = APIRouter(prefix="/console/reconciliations", tags=["pages"], route_class=PageRoute, include_in_schema=False)
+router = page_route.router("/console/reconciliations")
 
-SignedIn = Annotated[Operator, Depends(signed_in)]
-Cursor = Annotated[str | None, Query(max_length=500)]
 Kind = Literal[
     "missing_there", "missing_here", "status_differs", "time_differs", "verdict_differs", "payment_differs",
     "progress_differs", "record_differs", "",
@@ -145,7 +143,7 @@ async def _shown(
         status=409 if refused else 200,
         it=it,
         kind=kind,
-        more=rest_of(it),
+        more=rest_of(it, kind=kind),
         is_first=cursor is None,
         is_moving=_is_moving(it),
         refused=refused,

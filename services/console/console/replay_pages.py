@@ -1,22 +1,20 @@
 """Safe replay: filter, plan, confirm, progress, cancel."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from console import api, rendering, words_of_work
+from console import api, page_route, rendering, words_of_work
 from console.form import Form, Posted
 from console.hub import Ask, Hub, Refused, place_of, rest_of
-from console.page_route import Operator, PageRoute, signed_in
+from console.page_route import Cursor, Operator, SignedIn
 from shared.errors import InvalidRequest
 
-router = APIRouter(prefix="/console/sync/replays", tags=["pages"], route_class=PageRoute, include_in_schema=False)
+router = page_route.router("/console/sync/replays")
 
-SignedIn = Annotated[Operator, Depends(signed_in)]
-Cursor = Annotated[str | None, Query(max_length=500)]
 _HERE = "/console/sync/replays"
 _PATH = "/v1/sync/retries"
 _PAGE = 20

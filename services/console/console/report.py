@@ -111,11 +111,6 @@ def order_of(agency_code: str) -> tuple[str, tuple[int, ...]]:
     return province, tuple(int(number) for number in numbers)
 
 
-def is_within(agency_code: str, province: str | None) -> bool:
-    """Whether the agency belongs to the province; any does when none is asked for."""
-    return province is None or agency_code == province or agency_code.startswith(province + ".")
-
-
 def total(sums: Iterable[Sums], empty: Sums) -> Sums:
     """All of them added up. Rates of a total are rates of its sums, not means of rates."""
     added = asdict(empty)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from console import report, store
 from console.report import Counts, Fees, Period, Row
+from shared.agency_codes import covers
 from shared.db import Reading
 
 Kept = TypeVar("Kept")
@@ -63,7 +64,7 @@ async def of_fees(
 
 
 def _without(left_out: Collection[str], by_code: Mapping[str, Kept]) -> dict[str, Kept]:
-    return {code: it for code, it in by_code.items() if not any(report.is_within(code, other) for other in left_out)}
+    return {code: it for code, it in by_code.items() if not covers(left_out, code)}
 
 
 def _only(kind: type[Counts | Fees], row: Mapping[str, Any]) -> dict[str, int]:

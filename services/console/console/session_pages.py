@@ -2,15 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from console import rendering
-from console.page_route import PageRoute
+from console import page_route, rendering
 from console.signing_in import ATTEMPT_COOKIE, ATTEMPT_SECONDS, HOME, SESSION_COOKIE, SignInFailed, SigningIn
 from shared.errors import Forbidden
 
-router = APIRouter(prefix=HOME, tags=["pages"], route_class=PageRoute, include_in_schema=False)
+router = page_route.router(HOME)
 
 Short = Annotated[str, Query(max_length=2000)]
 

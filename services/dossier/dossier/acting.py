@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from dossier import handling, reusing, store
+from dossier import handling, reusing, store, view
 from dossier.handling import Procedures, Refused, Wanted
 from dossier.person import PersonKeys
 from dossier.record import Dossier, Step
@@ -27,7 +27,7 @@ from shared.telemetry import log
 _TOGETHER_MILLISECONDS = 200
 """So long a group waits for somebody who uses one of its keys elsewhere; then each waits by itself."""
 Told = Callable[[Step], dict[str, Any]]
-"""How a step is answered: it depends on the route."""
+"""How a step is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,10 @@ class Done:
 class Acting:
     """What the transition routes need, wired by main."""
 
-    def __init__(self, database: Database, procedures: Procedures, person_keys: PersonKeys, told: Told) -> None:
-        """`told`: the answer of a single action."""
+    def __init__(self, database: Database, procedures: Procedures, person_keys: PersonKeys) -> None:
         self._database = database
         self._procedures = procedures
         self._person_keys = person_keys
-        self._told = told
         self._singles: Singles[Asked, Done | HubError] = Singles(self._together, self._apart)
 
     def open(self) -> AbstractAsyncContextManager[None]:
@@ -97,13 +95,13 @@ class Acting:
         async with self._begun(rights, _TOGETHER_MILLISECONDS) as tx:
             dossiers = await handling.lock_free(tx, {it.wanted.code for it in asked})
             mine = [it for it in asked if it.wanted.code in dossiers]
-            done = iter(await self._act(tx, rights, mine, dossiers, self._told) if mine else ())
+            done = iter(await self._act(tx, rights, mine, dossiers, _whole) if mine else ())
             return [next(done) if it.wanted.code in dossiers else APART for it in asked]
 
     async def _apart(self, rights: Rights, asked: Asked) -> Done | HubError:
         async with self._begun(rights, idempotency.WAIT_MILLISECONDS) as tx:
             dossiers = await handling.lock(tx, {asked.wanted.code})
-            (result,) = await self._act(tx, rights, [asked], dossiers, self._told)
+            (result,) = await self._act(tx, rights, [asked], dossiers, _whole)
             return result
 
     @asynccontextmanager
@@ -151,6 +149,11 @@ class Acting:
                 return refusal
         result = handling.step(wanted, self._procedures, dossiers)
         return result.error if isinstance(result, Refused) else result
+
+
+def _whole(step: Step) -> dict[str, Any]:
+    """A single action is answered with the dossier as it is then."""
+    return view.public_record(step.after)
 
 
 def _repeated(it: Asked, sha: str, answer: str) -> Done | HubError:

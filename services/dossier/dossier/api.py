@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from dossier import list_store, reading_store, record_view
 from dossier.answers import (
@@ -35,8 +35,6 @@ from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 router = web.router(tags=["dossiers"])
 internal_router = web.router(tags=["internal"])
 
-CodeInPath = Annotated[str, Path(min_length=1, max_length=100), web.PRESENT_FORM]
-Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
 Reader = Annotated[Caller, web.requires("dossier:read")]
 Include = Annotated[Literal["history"] | None, Query()]
 Cursor = Annotated[str | None, Query(max_length=500)]
@@ -86,7 +84,7 @@ async def list_dossiers(
     caller: Reader,
     rx: web.InReading,
     filters: Annotated[Filters, Depends(_filters)],
-    purpose: Purpose = None,
+    purpose: web.Purpose = None,
     include: Include = None,
     counted: bool = False,
     cursor: Cursor = None,
@@ -105,7 +103,7 @@ async def list_dossiers(
 
 @router.post("/v1/dossiers/search", response_model=DossierPage, responses=web.errors(PurposeRequired))
 async def search(
-    *, request: Request, caller: Reader, rx: web.InReading, body: SearchBody, purpose: Purpose = None
+    *, request: Request, caller: Reader, rx: web.InReading, body: SearchBody, purpose: web.Purpose = None
 ) -> Response:
     """A person's dossiers, for a stated purpose."""
     if not purpose:
@@ -122,10 +120,10 @@ async def search(
 async def read(
     *,
     request: Request,
-    code: CodeInPath,
+    code: web.DossierInPath,
     _caller: Reader,
     rx: web.InReading,
-    purpose: Purpose = None,
+    purpose: web.Purpose = None,
     include: Include = None,
 ) -> Response:
     """One dossier with its clock; with `Hub-Purpose` also `applicant`, `form` and `attachments`."""
@@ -143,7 +141,7 @@ async def read(
 
 
 @router.get("/v1/dossiers/{code}/history", response_model=HistoryAnswer, responses=web.errors(NotFound))
-async def history(code: CodeInPath, _caller: Reader, rx: web.InReading) -> Response:
+async def history(code: web.DossierInPath, _caller: Reader, rx: web.InReading) -> Response:
     """All transitions, oldest first."""
     rows = await reading_store.history(rx, [code])
     if not rows:
@@ -152,7 +150,7 @@ async def history(code: CodeInPath, _caller: Reader, rx: web.InReading) -> Respo
 
 
 @router.get("/v1/tracking/{code}", response_model=TrackingAnswer, responses=web.errors(NotFound))
-async def track(request: Request, code: CodeInPath, _caller: Reader) -> Response:
+async def track(request: Request, code: web.DossierInPath, _caller: Reader) -> Response:
     """Where a dossier of any agency stands; no personal data."""
     database: Database = request.app.state.api_database
     async with database.reading() as rx:

@@ -16,7 +16,7 @@ from pydantic import (
 
 from dossier.catalogue import AGENCY_CODE, PROCEDURE_CODE, Channel
 from dossier.record import STATUS_NAMES, Command
-from shared import agency_codes, clock, problems, strict_json
+from shared import agency_codes, clock, idempotency, problems, strict_json
 from shared.auth import Caller
 from shared.errors import FieldError, InvalidRequest
 from shared.public_url import is_public
@@ -77,7 +77,7 @@ AgencyCode = Annotated[str, StringConstraints(pattern=f"{AGENCY_CODE}|{agency_co
 ProcedureCode = Annotated[str, StringConstraints(pattern=PROCEDURE_CODE)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048), AfterValidator(_public)]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+LineKey = Annotated[str, StringConstraints(min_length=1, max_length=idempotency.MAX_KEY_LENGTH)]
 AmountVnd = Annotated[int, Field(strict=True, ge=1, le=MAX_VND)]
 
 
@@ -134,7 +134,7 @@ class Filing(Body):
 class FilingLine(Filing):
     """One line of `POST /v1/dossiers/batch`."""
 
-    idempotency_key: Key | None = None
+    idempotency_key: LineKey | None = None
 
 
 class ActorBody(Body):
@@ -194,7 +194,7 @@ class TransitionLine(TransitionBody):
     """One line of `POST /v1/dossiers/transitions/batch`."""
 
     code: DossierCode
-    idempotency_key: Key | None = None
+    idempotency_key: LineKey | None = None
 
 
 class RatingBody(Body):

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Literal
 
 from dossier.deadline import Limit, SupplementPolicy
-from shared.agency_codes import canonical
+from shared.agency_codes import canonical, covers
 from shared.vietnamese import fold
 
 Channel = Literal["counter", "online", "post"]
@@ -117,7 +117,7 @@ class Procedure:
 
     def is_performed_by(self, agency_code: str) -> bool:
         """Whether this agency, or one it belongs to, performs the procedure."""
-        return any(agency in {"*", agency_code} or agency_code.startswith(agency + ".") for agency in self.agencies)
+        return covers(self.agencies, agency_code)
 
     def has_begun_by(self, day: date) -> bool:
         """Whether this version has come into force by that day."""
@@ -126,11 +126,6 @@ class Procedure:
     def has_ended_by(self, day: date) -> bool:
         """Whether its last day lies before that day."""
         return self.valid_to is not None and self.valid_to < day
-
-
-def is_covered(agency_code: str, by: Iterable[str]) -> bool:
-    """`H08` covers `H08` and `H08.*`; `*` covers all."""
-    return any(own in {"*", agency_code} or agency_code.startswith(own + ".") for own in by)
 
 
 def newest(versions: Iterable[Procedure], day: date) -> Procedure | None:
@@ -156,7 +151,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(fold(text)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The catalogue as it was at one `number` of its version counter."""
 
@@ -185,12 +180,6 @@ class Snapshot:
         """The agencies ended by `day` → who has their dossiers that day."""
         ended = (it.code for it in self.agencies.values() if it.successor is not None and it.has_ended_by(day))
         return {code: now.code for code in ended if (now := self.agency(code, day)) is not None}
-
-    def predecessors(self, codes: Iterable[str], day: date) -> frozenset[str]:
-        """The agencies ended by `day` whose dossiers are in the hands of these agencies, or of some below them."""
-        own = tuple(codes)
-        now_by_ended = self.successions(day).items()
-        return frozenset(ended for ended, now in now_by_ended if is_covered(now, own) and not is_covered(ended, own))
 
     def procedure(self, code: str, day: date) -> Procedure | None:
         """The procedure's version in force on `day`."""

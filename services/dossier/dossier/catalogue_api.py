@@ -209,7 +209,7 @@ async def internal_agencies(request: Request) -> AgencyPage:
 )
 async def internal_successions(request: Request) -> Successions:
     """The agencies that have ended, and who has their dossiers today: `shared.succession`."""
-    return Successions(items=dict(_catalogue(request).successions()))
+    return Successions(items=dict(_catalogue(request).successions().now))
 
 
 def _catalogue(request: Request) -> Catalogue:

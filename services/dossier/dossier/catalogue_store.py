@@ -31,7 +31,7 @@ async def count_change(tx: Transaction) -> None:
 async def agency(rx: Reading, code: str) -> Agency | None:
     """The agency of this code or alias, in either form."""
     row = await rx.row(
-        f"SELECT {_AGENCY} FROM agency WHERE code = :code OR aliases && CAST(:forms AS text[]) "  # noqa: S608
+        f"SELECT {_AGENCY} FROM agency WHERE code = :code OR aliases && CAST(:forms AS text[]) "
         "ORDER BY code = :code DESC LIMIT 1",
         code=agency_codes.canonical(code),
         forms=agency_codes.forms(code),
@@ -57,7 +57,7 @@ async def agencies(
 ) -> list[Agency]:
     """Agencies in order of their codes, those after `after`; of a `day` those valid then."""
     rows = await rx.rows(
-        f"SELECT {_AGENCY} FROM agency WHERE code > :after "  # noqa: S608
+        f"SELECT {_AGENCY} FROM agency WHERE code > :after "
         "AND (CAST(:parent AS text) IS NULL OR parent = :parent) "
         "AND (CAST(:day AS date) IS NULL OR coalesce(valid_from <= :day, true) AND coalesce(valid_to >= :day, true)) "
         "ORDER BY code LIMIT :limit",
@@ -94,7 +94,7 @@ async def put_agency(tx: Transaction, it: Agency) -> None:
 async def versions(rx: Reading, code: str) -> list[Procedure]:
     """All versions of one procedure."""
     rows = await rx.rows(
-        f"SELECT {_PROCEDURE} FROM procedure_version WHERE code = :code ORDER BY version",  # noqa: S608
+        f"SELECT {_PROCEDURE} FROM procedure_version WHERE code = :code ORDER BY version",
         code=code,
     )
     return [_a_procedure(row) for row in rows]
@@ -102,14 +102,14 @@ async def versions(rx: Reading, code: str) -> list[Procedure]:
 
 async def all_procedures(rx: Reading) -> list[Procedure]:
     """All versions of all procedures."""
-    rows = await rx.rows(f"SELECT {_PROCEDURE} FROM procedure_version ORDER BY code, version")  # noqa: S608
+    rows = await rx.rows(f"SELECT {_PROCEDURE} FROM procedure_version ORDER BY code, version")
     return [_a_procedure(row) for row in rows]
 
 
 async def procedures(rx: Reading, day: date, field_code: str | None, after: str, limit: int) -> list[Procedure]:
     """One version per procedure, in order of the codes after `after`: in force on `day`, else the latest."""
     rows = await rx.rows(
-        f"SELECT * FROM (SELECT DISTINCT ON (code) {_PROCEDURE}, field_code FROM procedure_version "  # noqa: S608
+        f"SELECT * FROM (SELECT DISTINCT ON (code) {_PROCEDURE}, field_code FROM procedure_version "
         "WHERE code > :after ORDER BY code, (valid_from IS NULL OR valid_from <= :day) DESC, "
         "valid_from DESC NULLS LAST, version DESC) AS shown "
         "WHERE CAST(:field AS text) IS NULL OR field_code = :field ORDER BY code LIMIT :limit",

@@ -8,6 +8,7 @@ import csv
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from importlib.resources import files
 
 from dossier import catalogue_store as store
@@ -24,11 +25,11 @@ from dossier.catalogue import (
 from dossier.deadline import Limit
 from dossier.refusal import AliasTaken
 from shared import clock
+from shared.agency_codes import covers
 from shared.auth import Caller
 from shared.db import Database, Reading, Transaction
 from shared.succession import Successions
 
-CHECK_EVERY_SECONDS = 2.0
 LAST_DAY_OF_DISTRICTS = date(2025, 6, 30)
 
 
@@ -38,9 +39,6 @@ class Catalogue:
     def __init__(self) -> None:
         self._snapshot: Snapshot = snapshot(-1, (), ())
         self._own_changes: list[Agency | Procedure] = []
-        self._successions = Successions()
-        self._found: Mapping[str, str] = {}
-        self._found_for: tuple[Snapshot, date] | None = None
 
     def find_agency(self, code: str) -> Agency | None:
         """The agency of this code, former code or alias, also when it is no longer valid."""
@@ -52,16 +50,11 @@ class Catalogue:
 
     def widened(self, caller: Caller) -> Caller:
         """The caller, who also has the dossiers of the agencies that his succeeded."""
-        self.successions()
-        return self._successions.widen(caller)
+        return self.successions().widen(caller)
 
-    def successions(self) -> Mapping[str, str]:
-        """The agencies that have ended → who has their dossiers today."""
-        today = clock.local_date(clock.now())
-        if self._found_for is None or self._found_for[0] is not self._snapshot or self._found_for[1] != today:
-            self._found, self._found_for = self._snapshot.successions(today), (self._snapshot, today)
-            self._successions.replace(self._found)
-        return self._found
+    def successions(self) -> Successions:
+        """Who has the dossiers of agencies that have ended, today."""
+        return _successions(self._snapshot, clock.local_date(clock.now()))
 
     def procedure(self, code: str, day: date) -> Procedure | None:
         """The procedure's version in force on `day` (Vietnamese date)."""
@@ -79,7 +72,8 @@ class Catalogue:
         """Whether one of these agencies performs it, or one that they have succeeded by `day`."""
         if any(map(procedure.is_performed_by, codes)):
             return True
-        return any(map(procedure.is_performed_by, self._snapshot.predecessors(codes, day)))
+        succeeded = (ended for ended, now in self._snapshot.successions(day).items() if covers(codes, now))
+        return any(map(procedure.is_performed_by, succeeded))
 
     def procedure_version(self, code: str, version: int) -> Procedure | None:
         """The very version a dossier was filed under."""
@@ -120,6 +114,11 @@ class Catalogue:
             procedures.append(change)
         # The number stays: the next check then reads once more than needed rather than once too little.
         self._snapshot = snapshot(now.number, agencies.values(), procedures)
+
+
+@lru_cache(maxsize=1)
+def _successions(known: Snapshot, day: date) -> Successions:
+    return Successions(known.successions(day))
 
 
 async def put_agency(tx: Transaction, catalogue: Catalogue, it: Agency) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Request, Response
+from fastapi import Request, Response
 from pydantic import Field, StringConstraints, model_validator
 
 from dossier import correcting, view
@@ -32,7 +32,6 @@ from shared.idempotency import IdempotencyKeyReused, Key, RequestInProgress
 from shared.web import Body
 
 router = web.router(tags=["dossiers"])
-CodeInPath = Annotated[str, Path(min_length=1, max_length=100), web.PRESENT_FORM]
 Desk = Annotated[Caller, web.requires("dossier:transition")]
 MAX_CHANGES = 20
 # What the life may say to a step that is added, besides.
@@ -105,7 +104,7 @@ class DecisionBody(Body):
 async def ask(
     *,
     request: Request,
-    code: CodeInPath,
+    code: web.DossierInPath,
     caller: Desk,
     tx: web.InTransaction,
     body: CorrectionBody,
@@ -125,7 +124,7 @@ async def ask(
 
 @router.get("/v1/dossiers/{code}/corrections", response_model=CorrectionsAnswer, responses=web.errors(NotFound))
 async def listed(
-    code: CodeInPath, _caller: Annotated[Caller, web.requires("dossier:read")], rx: web.InReading
+    code: web.DossierInPath, _caller: Annotated[Caller, web.requires("dossier:read")], rx: web.InReading
 ) -> Response:
     """Corrections asked for, oldest first, with what became of them."""
     items = [shown(row) for row in await correcting.listed(rx, code)]
@@ -142,7 +141,7 @@ async def listed(
 async def decide(
     *,
     request: Request,
-    code: CodeInPath,
+    code: web.DossierInPath,
     caller: Desk,
     tx: web.InTransaction,
     body: DecisionBody,

@@ -10,9 +10,9 @@ _COLUMNS = "id, code, state, reason, wanted, asked_by, asked_at, decided_by, dec
 _ASK = f"""
 INSERT INTO correction (id, code, agency_code, state, reason, wanted, asked_by)
 VALUES ($1, $2, $3, 'asked', $4, $5::text::jsonb, $6::text::jsonb) RETURNING {_COLUMNS}
-"""  # noqa: S608
-_ONE = f"SELECT {_COLUMNS} FROM correction WHERE code = $1 AND id = $2"  # noqa: S608
-_OF_DOSSIER = f"SELECT {_COLUMNS} FROM correction WHERE code = $1 ORDER BY id"  # noqa: S608
+"""
+_ONE = f"SELECT {_COLUMNS} FROM correction WHERE code = $1 AND id = $2"
+_OF_DOSSIER = f"SELECT {_COLUMNS} FROM correction WHERE code = $1 ORDER BY id"
 _DECIDE = """
 UPDATE correction SET state = $2, decided_by = $3::text::jsonb, decided_at = clock_timestamp(), version = $4
 WHERE id = $1

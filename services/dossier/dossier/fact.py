@@ -14,9 +14,6 @@ from dossier.charge import Charges, ChargeState, Payment
 from dossier.dossier import LIFE, moved
 from dossier.record import Command, Dossier, Status, Step, Terms
 
-OUTCOMES = frozenset({"match", "mismatch", "no_information", "insufficient_basis"})
-"""What the register can say; `pending` and `not_required` are ours."""
-
 
 def identity_recorded(
     dossier: Dossier,

@@ -145,16 +145,6 @@ async def lock_free(tx: Transaction, codes: Iterable[str]) -> dict[str, Dossier]
     return await store.lock(tx, sorted(codes), waits=False)
 
 
-async def act(
-    tx: Transaction, wanted: Sequence[Wanted], procedures: Procedures, dossiers: dict[str, Dossier]
-) -> list[Step | Refused]:
-    """Take the actions in order on these locked dossiers; for each its step or why not."""
-    results = [step(it, procedures, dossiers) for it in wanted]
-    taken = [(it, result) for it, result in zip(wanted, results, strict=True) if isinstance(result, Step)]
-    await save(tx, taken)
-    return results
-
-
 def step(it: Wanted, procedures: Procedures, dossiers: dict[str, Dossier]) -> Step | Refused:
     """Take one action on a locked dossier, in memory: the next one in `dossiers` finds it changed."""
     dossier = dossiers.get(it.code)

@@ -77,7 +77,7 @@ _INSERT_ONE = "WITH " + _statement(
     {name: f"${number}::{kind}" for number, (name, kind, _) in enumerate(_COLUMNS, 1)}, ""
 )
 _INSERT_MANY = (
-    f"WITH line AS (SELECT * FROM unnest("  # noqa: S608 - the names above
+    f"WITH line AS (SELECT * FROM unnest("
     f"{', '.join(f'${number}::{kind}[]' for number, (_, kind, _) in enumerate(_COLUMNS, 1))}"
     f") AS line({', '.join(name for name, _, _ in _COLUMNS)})), "
     f"{_statement({name: name for name, _, _ in _COLUMNS}, ' FROM line')}"

@@ -103,7 +103,7 @@ async def count(rx: Reading, filters: Filters, agencies: Sequence[str], most: in
     for arms in _arms(filters, dossier_ranges(filters.agency, agencies), None):
         firsts, _, values = _firsts(filters, arms, None, most - found)
         first = f"SELECT FROM ({firsts}) AS arms LIMIT $1"
-        found += await rx.raw.fetchval(f"SELECT count(*) FROM ({first}) AS counted", *values)  # noqa: S608 - see `_firsts`
+        found += await rx.raw.fetchval(f"SELECT count(*) FROM ({first}) AS counted", *values)
         if found >= most:
             break
     return found
@@ -144,7 +144,7 @@ async def _found(
 ) -> list[Row]:
     firsts, order, values = _firsts(filters, arms, after, limit)
     sql = (
-        f"SELECT {columns} FROM dossier JOIN (SELECT code FROM ({firsts}) AS arms "  # noqa: S608 - see `_firsts`
+        f"SELECT {columns} FROM dossier JOIN (SELECT code FROM ({firsts}) AS arms "
         f"ORDER BY {order} LIMIT $1) AS first USING (code) ORDER BY {order}"
     )
     rows: list[Row] = await rx.raw.fetch(sql, *values)
@@ -162,7 +162,7 @@ def _firsts(filters: Filters, arms: Sequence[_Arm], after: Place | None, limit: 
     order = "code" if filters.order == "code" else f"{filters.order}, code"
     common = _conditions(filters, after, place)
     firsts = [
-        f"(SELECT {order} FROM dossier WHERE {' AND '.join([*common, *_own(arm, place)])} ORDER BY {order} LIMIT $1)"  # noqa: S608 - fixed texts, $n values
+        f"(SELECT {order} FROM dossier WHERE {' AND '.join([*common, *_own(arm, place)])} ORDER BY {order} LIMIT $1)"
         for arm in arms
     ]
     return " UNION ALL ".join(firsts), order, values

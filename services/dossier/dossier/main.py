@@ -116,7 +116,7 @@ def create_app(settings: Settings, *, jwks: JwksSource | None = None) -> FastAPI
         app.state.tail = Tail(runtime.system_database, feed_api.TOPIC, feed_api.told)
         runtime.close_at_end(app.state.tail)
         app.state.intake = Intake(database, direct, catalogue, Numbers(database), person_keys)
-        app.state.acting = Acting(database, procedures, person_keys, transition_api.record)
+        app.state.acting = Acting(database, procedures, person_keys)
         _follow(runtime, procedures, settings.ministry_open_days)
         runtime.work("catalogue", lambda: catalogue.check(database), idle_seconds=settings.catalogue_check_seconds)
         runtime.work("person keys", rekeying.refresh, idle_seconds=settings.person_keys_check_seconds)

@@ -9,7 +9,7 @@ from dossier.bodies import MAX_ATTACHMENTS, ActorBody, Code, DocumentBody, FeeBo
 from dossier.charge import ChargeState, Payment
 from dossier.record import Command
 from dossier.vocabulary import ISSUE_RESULT, UnmappedValue, Vocabulary, named_dossier, translated
-from shared import clock, problems
+from shared import agency_codes, clock, problems
 from shared.agency_codes import canonical_dossier
 from shared.errors import InvalidRequest
 from shared.events import Event
@@ -18,7 +18,6 @@ from shared.vietnamese import fold
 PROGRESSED = "vn.gov.ministry.dossier.progressed.v1"
 RESULT_ISSUED = "vn.gov.ministry.dossier.result-issued.v1"
 NOTICE_ISSUED = "vn.gov.ministry.tax.notice-issued.v1"
-MINISTRY_TYPES = {PROGRESSED, RESULT_ISSUED, NOTICE_ISSUED}
 CHARGE_STATES: dict[str, ChargeState] = {
     "failed.v1": "failed",
     "expired.v1": "expired",
@@ -136,8 +135,7 @@ def reason(refusal: InvalidRequest) -> str:
 
 def covers(event: Event, agency_code: str) -> bool:
     """Whether the client that pushed the event may speak for this agency (Kafka header `hub-agencies`)."""
-    agencies = event.headers.get("hub-agencies", "").split(",")
-    return any(own and (own in ("*", agency_code) or agency_code.startswith(own + ".")) for own in agencies)
+    return agency_codes.covers(event.headers.get("hub-agencies", "").split(","), agency_code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dossier.ministry_answers import (
     require_operator,
 )
 from dossier.ministry_replaying import CountDiffers, PlanNotOpen
-from dossier.ministry_store import State
+from dossier.ministry_store import UNUSABLE, State
 from shared import exchanges, idempotency, web
 from shared.auth import Caller
 from shared.db import Database, Transaction
@@ -157,7 +157,7 @@ async def internal_outcomes(request: Request, body: OutcomesQuestion) -> Outcome
 
 def _shown(row: Mapping[str, Any]) -> EventOutcome:
     fault = "hub" if (row["reason"] or "").startswith(ministry_store.HUB_FAULT) else "partner"
-    owner = row.get("owner") or (fault if row["state"] in ("unmatched", "unmapped", "refused", "expired") else None)
+    owner = row.get("owner") or (fault if row["state"] in (*UNUSABLE, "expired") else None)
     return EventOutcome(
         number=row["id"],
         id=row["event_id"],

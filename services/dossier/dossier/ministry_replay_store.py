@@ -36,7 +36,7 @@ SELECT m.state AS name, count(*) AS count FROM ministry_replay_event e JOIN mini
 _SAMPLE = f"""
 SELECT {", ".join("m." + name.strip() for name in SHOWN.split(","))} FROM ministry_replay_event e
 JOIN ministry_event m ON m.id = e.ministry_event_id WHERE e.replay_id = :id ORDER BY e.number LIMIT 10
-"""  # noqa: S608 - fixed texts
+"""
 _CONFIRM = """
 UPDATE ministry_replay SET state = 'running', confirmed_by = :by, confirmed_at = clock_timestamp() WHERE id = :id
 """

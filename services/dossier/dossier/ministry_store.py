@@ -17,7 +17,7 @@ what is done is forgotten after 35 days (it may name persons), of what expires a
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import orjson
 
@@ -27,14 +27,14 @@ from shared.events import Event
 
 Row = Mapping[str, Any]
 State = Literal["applied", "past", "waiting", "unmatched", "unmapped", "refused", "expired"]
-OPEN: tuple[State, ...] = ("waiting", "unmatched", "unmapped", "refused")
-assert set(OPEN) < set(get_args(State))
+UNUSABLE: tuple[State, ...] = ("unmatched", "unmapped", "refused")
+"""As it is; the ministry (or whoever keeps its vocabulary) can change that."""
+OPEN: tuple[State, ...] = ("waiting", *UNUSABLE)
 KEEP_DAYS = 35
 HUB_FAULT = "hub_fault"
 """How the reason begins where the hub itself fails at an event."""
 _MOST_OF_A_DOSSIER = 300
-# As the partial indexes have it, word for word.
-_OPEN = "state IN ('waiting', 'unmatched', 'unmapped', 'refused')"
+_OPEN = f"state IN {OPEN}"  # as the partial indexes have it, word for word
 SHOWN = """id, client_id, source, event_id, type, dossier_code, state, reason, action, happened_at, version,
   vocabulary_version, published_at, taken_at, settled_at"""
 _WORKED = "id, client_id, source, type, dossier_code, state, reason, vocabulary_version, value, headers"
@@ -42,13 +42,13 @@ _KEEP = f"""
 INSERT INTO ministry_event (client_id, source, event_id, type, value, headers, published_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[])
 ON CONFLICT DO NOTHING RETURNING {_WORKED}
-"""  # noqa: S608 - fixed texts
-_NUMBERED = f"SELECT {_WORKED} FROM ministry_event WHERE id = ANY($1::bigint[]) AND value IS NOT NULL"  # noqa: S608
+"""
+_NUMBERED = f"SELECT {_WORKED} FROM ministry_event WHERE id = ANY($1::bigint[]) AND value IS NOT NULL"
 _OF_DOSSIERS = f"""
 SELECT {_WORKED} FROM unnest($1::text[]) AS c(code), LATERAL (
   SELECT {_WORKED} FROM ministry_event e WHERE e.dossier_code = c.code AND e.value IS NOT NULL
     AND e.state NOT IN ('unmatched', 'unmapped') ORDER BY e.id DESC LIMIT {_MOST_OF_A_DOSSIER}) AS it
-"""  # noqa: S608 - fixed texts
+"""
 # What another copy has noted since it was read stays; but what is applied was found with the dossier locked.
 _NOTE = """
 UPDATE ministry_event e SET dossier_code = n.code, state = n.state, reason = n.reason, action = n.action,
@@ -81,32 +81,32 @@ SELECT {_WORKED} FROM (
   SELECT {_WORKED} FROM ministry_event e WHERE {_OPEN} AND EXISTS (
     SELECT FROM vocabulary v WHERE v.source = e.source AND v.version > coalesce(e.vocabulary_version, 0))
 ) AS ripe WHERE value IS NOT NULL ORDER BY id LIMIT $1
-"""  # noqa: S608 - fixed texts
+"""
 _FORGET = """
 UPDATE ministry_event SET value = NULL WHERE id = ANY(ARRAY(
   SELECT id FROM ministry_event WHERE value IS NOT NULL AND state IN ('applied', 'past')
     AND settled_at < now() - make_interval(days => $1) LIMIT 5000))
 """
 # What waits for a fact of ours does not: it has its place among what stands still (`stuck`).
-_EXPIRE = """
+_EXPIRE = f"""
 UPDATE ministry_event SET state = 'expired', value = NULL, settled_at = clock_timestamp() WHERE id = ANY(ARRAY(
-  SELECT id FROM ministry_event WHERE state IN ('unmatched', 'unmapped', 'refused')
+  SELECT id FROM ministry_event WHERE state IN {UNUSABLE}
     AND taken_at < now() - make_interval(days => $1) ORDER BY taken_at LIMIT 5000 FOR UPDATE SKIP LOCKED))
 """
 # A client's own, and for operators what concerns the agencies of the session (of no dossier: those of all agencies).
 _SEEN = """($1::text = client_id OR $2::boolean AND hub_covers(coalesce(split_part(dossier_code, '-', 1), '')))
   AND ($3::text IS NULL OR client_id = $3) AND ($4::text IS NULL OR source = $4)"""
 # Two texts: with one for both questions the open ones' index would serve neither.
-_PAGE_OPEN = f"SELECT {SHOWN} FROM ministry_event WHERE id > $5 AND {_OPEN} AND {_SEEN} ORDER BY id LIMIT $6"  # noqa: S608
+_PAGE_OPEN = f"SELECT {SHOWN} FROM ministry_event WHERE id > $5 AND {_OPEN} AND {_SEEN} ORDER BY id LIMIT $6"
 _PAGE_OF_STATES = f"""
 SELECT {SHOWN} FROM ministry_event WHERE id > $5 AND state = ANY($7::text[]) AND {_SEEN} ORDER BY id LIMIT $6
-"""  # noqa: S608 - fixed texts
+"""
 _COUNTS = f"""
 SELECT client_id, source, type, state, split_part(reason, ':', 1) AS reason, count(*) AS count,
   min(taken_at) AS oldest_at
 FROM ministry_event WHERE {_OPEN} AND {_SEEN}
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC LIMIT 200
-"""  # noqa: S608 - fixed texts
+"""
 _PARKED = """
 SELECT -p.id AS id, asked.client AS client_id, asked.src AS source, asked.eid AS event_id, '' AS type,
   NULL AS dossier_code, 'parked' AS state, p.reason, p.owner, NULL AS action, NULL AS happened_at, NULL AS version,
@@ -118,8 +118,8 @@ _OUTCOMES = f"""
 SELECT {SHOWN} FROM ministry_event e
 JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked(client, src, eid)
   ON e.client_id = asked.client AND e.source = asked.src AND e.event_id = asked.eid
-"""  # noqa: S608 - fixed texts
-_OF_CODE = f"SELECT {SHOWN} FROM ministry_event WHERE dossier_code = $1 ORDER BY id LIMIT $2"  # noqa: S608
+"""
+_OF_CODE = f"SELECT {SHOWN} FROM ministry_event WHERE dossier_code = $1 ORDER BY id LIMIT $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ async def forget(tx: Transaction) -> int:
 
 async def open_count(rx: Reading) -> int:
     """How many stand open."""
-    count: int = await rx.raw.fetchval(f"SELECT count(*) FROM ministry_event WHERE {_OPEN}")  # noqa: S608 - fixed text
+    count: int = await rx.raw.fetchval(f"SELECT count(*) FROM ministry_event WHERE {_OPEN}")
     return count
 
 

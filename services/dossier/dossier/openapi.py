@@ -4,11 +4,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from shared.idempotency import MAX_KEY_LENGTH
+
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
 }
 
 

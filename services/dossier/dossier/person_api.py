@@ -7,7 +7,7 @@ whose identity is confirmed, for a stated purpose that the gateway's log keeps w
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import Header, Request, Response
+from fastapi import Request, Response
 from pydantic import Field, StringConstraints
 
 from dossier import reuse_store, reusing
@@ -71,12 +71,12 @@ async def person_documents(
     request: Request,
     caller: Annotated[Caller, web.requires("dossier:read")],
     body: PersonDocumentsBody,
-    purpose: Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)] = None,
+    purpose: web.Purpose = None,
 ) -> Response:
     """Documents of a person in dossiers of all agencies, for officers of an agency that has received an open dossier of
     this person, whose identity is confirmed.
     """
-    if not purpose or not purpose.strip():
+    if not purpose:
         raise PurposeRequired
     keys: PersonKeys = request.app.state.person_keys
     hashes = keys.hashes(body.personal_id)

@@ -18,7 +18,7 @@ WITH RECURSIVE used AS (
           WHERE person_hash >= used.id || decode(repeat('ff', 40), 'hex') ORDER BY person_hash LIMIT 1)
   FROM used WHERE used.id IS NOT NULL)
 SELECT id FROM used WHERE id IS NOT NULL
-"""  # noqa: S608 - our own number
+"""
 _COUNT = "SELECT count(*) FROM dossier WHERE person_hash >= $1 AND person_hash < $1 || decode(repeat('ff', 40), 'hex')"
 _NOTE = "INSERT INTO person_key (id) VALUES ($1) ON CONFLICT DO NOTHING"
 _RESTED = "SELECT id FROM person_key WHERE noted_at <= clock_timestamp() - make_interval(secs => $1)"

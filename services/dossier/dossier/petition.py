@@ -14,7 +14,7 @@ A step after its time makes the petition late for good.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from dossier import deadline
 from dossier.deadline import Limit, WorkingCalendar
@@ -26,7 +26,6 @@ from shared.errors import FieldError, InvalidRequest
 PetitionState = Literal["received", "supplement_requested", "refused", "answered", "published"]
 PetitionAction = Literal["refuse", "request_supplement", "supplement", "answer", "publish", "rate"]
 Score = Literal["very_satisfied", "satisfied", "dissatisfied"]
-STATES: tuple[PetitionState, ...] = get_args(PetitionState)
 
 REFUSE, ASK, ANSWER, PUBLISH = (Limit(days, "working_days") for days in (2, 5, 15, 2))
 FILERS = frozenset({"portal", "desk"})

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import asyncpg
-from fastapi import Header, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from pydantic import StringConstraints
 
 from dossier import petition, petition_store, petitioning
@@ -40,7 +40,6 @@ from shared.web import Body
 router = web.router(tags=["petitions"])
 Id = Annotated[str, Path(min_length=1, max_length=100)]
 Reader = Annotated[Caller, web.requires("dossier:read")]
-Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
 Since = Annotated[str | None, Query(alias="from", max_length=40, description="Received: day or time, inclusive")]
 Until = Annotated[str | None, Query(alias="to", max_length=40, description="Received: day (included) or time")]
 
@@ -148,7 +147,7 @@ async def listed(
     late: bool | None = None,
     since: Since = None,
     until: Until = None,
-    purpose: Purpose = None,
+    purpose: web.Purpose = None,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
     limit: web.PageSize = 100,
 ) -> Response:
@@ -180,7 +179,7 @@ async def counted(
 
 @router.get("/v1/petitions/{petition_id}", response_model=PetitionAnswer, responses=web.errors(NotFound))
 async def read(
-    request: Request, petition_id: Id, _caller: Reader, rx: web.InReading, purpose: Purpose = None
+    request: Request, petition_id: Id, _caller: Reader, rx: web.InReading, purpose: web.Purpose = None
 ) -> Response:
     """One petition with its steps; with `Hub-Purpose` also what it says."""
     row = await petition_store.one(rx, petition_id)

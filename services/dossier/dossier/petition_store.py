@@ -14,16 +14,16 @@ Row = Mapping[str, Any]
 STATE = ", ".join(field.name for field in fields(Petition))
 _CHANGED = [field.name for field in fields(Petition) if field.name not in ("id", "agency_code", "dossier_code")]
 _WHOLE = f"{STATE}, subject, external_reference, answer"
-_LOCK = f"SELECT {STATE} FROM petition WHERE id = $1 FOR UPDATE"  # noqa: S608
-_ONE = f"SELECT {_WHOLE} FROM petition WHERE id = $1"  # noqa: S608
+_LOCK = f"SELECT {STATE} FROM petition WHERE id = $1 FOR UPDATE"
+_ONE = f"SELECT {_WHOLE} FROM petition WHERE id = $1"
 _INSERT = f"""
 INSERT INTO petition ({STATE}, subject, external_reference, client_id)
 VALUES ({", ".join(f"${number}" for number in range(1, len(fields(Petition)) + 4))})
-"""  # noqa: S608
+"""
 _UPDATE = f"""
 UPDATE petition SET {", ".join(f"{name} = ${number}" for number, name in enumerate(_CHANGED, 2))},
   answer = coalesce(${len(_CHANGED) + 2}, answer) WHERE id = $1
-"""  # noqa: S608
+"""
 _STEP = """
 INSERT INTO petition_step (petition_id, version, agency_code, action, at, reason, actor, client_id, exchange_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9)
@@ -40,7 +40,7 @@ SELECT {_WHOLE} FROM petition WHERE {_WITHIN}
   AND ($4::text IS NULL OR state = $4) AND ($5::text IS NULL OR dossier_code = $5)
   AND ($6::boolean IS NULL OR (was_late OR coalesce(late_at < now(), false)) = $6)
   AND id > $7 ORDER BY id LIMIT $8
-"""  # noqa: S608 - fixed texts
+"""
 _COUNTS = f"""
 SELECT agency_code, count(*) AS petitions,
   count(*) FILTER (WHERE was_late OR coalesce(late_at < now(), false)) AS late,
@@ -50,7 +50,7 @@ SELECT agency_code, count(*) AS petitions,
   count(*) FILTER (WHERE score IN ('very_satisfied', 'satisfied')) AS satisfied,
   count(DISTINCT dossier_code) AS dossiers
 FROM petition WHERE {_WITHIN} GROUP BY agency_code ORDER BY agency_code
-"""  # noqa: S608 - fixed texts
+"""
 
 
 async def insert(

@@ -15,13 +15,13 @@ _WITHIN = """
 _PAGE = f"""
 SELECT dossier_code, agency_code, score, at, recorded_at FROM rating
 WHERE {_WITHIN} AND dossier_code > $4 ORDER BY dossier_code LIMIT $5
-"""  # noqa: S608 - fixed texts
+"""
 _COUNTS = f"""
 SELECT agency_code, count(*) AS ratings, count(*) FILTER (WHERE score = 'very_satisfied') AS very_satisfied,
   count(*) FILTER (WHERE score = 'satisfied') AS satisfied,
   count(*) FILTER (WHERE score = 'dissatisfied') AS dissatisfied
 FROM rating WHERE {_WITHIN} GROUP BY agency_code ORDER BY agency_code
-"""  # noqa: S608 - fixed texts
+"""
 
 
 async def page(

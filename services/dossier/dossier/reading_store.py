@@ -13,8 +13,8 @@ _ONE = f"""
 SELECT {WHOLE}, (SELECT jsonb_build_object('id', combined_id, 'dossiers', codes) FROM combined c
                   WHERE c.code = dossier.code) AS combined
 FROM dossier WHERE code = $1
-"""  # noqa: S608
-_MANY = f"SELECT {WHOLE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code"  # noqa: S608
+"""
+_MANY = f"SELECT {WHOLE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code"
 _HISTORY = """
 SELECT code, version, action, from_status, to_status, at, recorded_at, reason, actor, client_id, exchange_id,
        due_before, due_after, detail

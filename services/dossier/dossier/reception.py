@@ -7,10 +7,9 @@ starts. The receiver (`receiver_code`) hands it over, may bring what is missing,
 the result out; it reads the whole time. Nobody receives what has not been handed over.
 """
 
-from collections.abc import Sequence
-
 from dossier.record import Command, Dossier
 from dossier.refusal import ActionNotForAgency, HandedOverBefore, NotHandedOver, NotReceivedForAnother
+from shared.agency_codes import covers
 
 OF_THE_RECEIVER = frozenset({"hand_over", "supplement", "withdraw", "return_result"})
 
@@ -19,8 +18,8 @@ def require_side(dossier: Dossier, command: Command) -> None:
     """The action is the caller's side's. Raises `ActionNotForAgency`."""
     if dossier.receiver_code is None:
         return
-    may_handle = _covers(command.agencies, dossier.agency_code)
-    may_receive = _covers(command.agencies, dossier.receiver_code)
+    may_handle = covers(command.agencies, dossier.agency_code)
+    may_receive = covers(command.agencies, dossier.receiver_code)
     if command.action == "hand_over":
         is_theirs = may_receive
     else:
@@ -41,7 +40,3 @@ def require_handed_over(dossier: Dossier) -> None:
     """What another desk took in has arrived. Raises `NotHandedOver`."""
     if dossier.receiver_code is not None and dossier.handed_over_at is None:
         raise NotHandedOver
-
-
-def _covers(agencies: Sequence[str], agency_code: str) -> bool:
-    return any(own in ("*", agency_code) or agency_code.startswith(f"{own}.") for own in agencies)

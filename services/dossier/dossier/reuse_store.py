@@ -15,7 +15,7 @@ WITH theirs AS MATERIALIZED (
   SELECT code, status, received_at, identity_outcome, detail FROM dossier WHERE person_hash = ANY($1::bytea[]))
 SELECT max(code) FROM theirs WHERE status IN {OPEN} AND received_at IS NOT NULL
   AND (identity_outcome IN ('match', 'not_required') OR detail->>'identity_reason' <> '')
-"""  # noqa: S608 - fixed texts
+"""
 # The conditions are those of `person_document` (migration 0013). What stands in several dossiers is shown once.
 _DOCUMENTS = """
 WITH theirs AS MATERIALIZED (

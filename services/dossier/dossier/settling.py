@@ -13,7 +13,7 @@ from typing import Any
 from dossier import correcting, handling, message, ministry_store, reading_store, settlement, store, vocabulary_store
 from dossier.handling import Procedures
 from dossier.message import Asked
-from dossier.ministry_store import HUB_FAULT, Outcome, Row, State
+from dossier.ministry_store import HUB_FAULT, UNUSABLE, Outcome, Row, State
 from dossier.record import Dossier
 from dossier.settlement import Said, Settled
 from dossier.store import Change
@@ -147,7 +147,7 @@ class Ministries:
         await store.save(tx, changes, clock.now())
         await ministry_store.note(tx, outcomes)
         for outcome in outcomes:
-            if outcome.number in own and outcome.state in ("refused", "unmapped", "unmatched"):
+            if outcome.number in own and outcome.state in UNUSABLE:
                 COUNTERS.events_parked.labels(_TOPIC, "partner").inc()
         return outcomes
 

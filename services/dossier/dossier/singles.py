@@ -92,5 +92,5 @@ class Singles(Generic[T, R]):
             return await self._together(rights, items)
         except HubError as refused:  # not one of them: the database is away, and would be for each alone
             return [refused] * len(items)
-        except Exception as fault:
+        except Exception as fault:  # whatever one of them brings out: each meets it alone, the others not at all
             return [fault] if len(items) == 1 else [APART] * len(items)

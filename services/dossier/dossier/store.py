@@ -20,7 +20,7 @@ STATE = """code, agency_code, procedure_code, procedure_version, channel, status
   identity_outcome, is_extended, has_digitised, has_electronic_result, receiver_code, detail"""
 """The columns `a_dossier` needs."""
 
-_LOCK = f"SELECT {STATE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"  # noqa: S608
+_LOCK = f"SELECT {STATE} FROM dossier WHERE code = ANY($1::text[]) ORDER BY code FOR UPDATE"
 _LOCK_FREE = f"{_LOCK} SKIP LOCKED"
 
 # (column, type, value): what a change may alter.

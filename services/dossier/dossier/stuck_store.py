@@ -67,7 +67,7 @@ _WITHIN = """
 _COUNTS = f"""
 SELECT kind, agency_code, width_bucket(now() - make_interval(hours => $3), since) AS count, since[1] AS oldest_since
 FROM stuck_count WHERE since[1] <= now() - make_interval(hours => $3) {_WITHIN} ORDER BY kind, agency_code
-"""  # noqa: S608 - fixed texts
+"""
 # What has moved since the look is freed at once: any change makes another version.
 _PAGE = f"""
 SELECT s.code, s.kind, s.since, d.agency_code, d.procedure_code, d.status, d.due_at
@@ -75,7 +75,7 @@ FROM (SELECT * FROM stuck WHERE (since, code, kind) > ($4, $5, $6) {_WITHIN}
       AND since <= now() - make_interval(hours => $3)) AS s
 JOIN dossier d ON d.code = s.code AND d.version = s.version
 ORDER BY s.since, s.code, s.kind LIMIT $7
-"""  # noqa: S608 - fixed texts
+"""
 
 
 async def look(tx: Transaction, every_seconds: float) -> bool:

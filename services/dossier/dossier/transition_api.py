@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Request, Response
 
-from dossier import ndjson, view
+from dossier import ndjson
 from dossier.acting import Acting, Asked, Done
 from dossier.answers import DossierAnswer, LineAnswer
 from dossier.bodies import TransitionBody, TransitionLine, command, parse
@@ -124,11 +124,6 @@ def _line(line: bytes, caller: Caller, cause: Cause) -> Asked | dict[str, Any]:
     wanted = Wanted(parsed.code, command(parsed, caller, clock.now()), caller.client_id, cause)
     key = parsed.idempotency_key
     return Asked(wanted, key, None if key is None else _sha("batch", line))
-
-
-def record(step: Step) -> dict[str, Any]:
-    """The answer of a single action."""
-    return view.public_record(step.after)
 
 
 def _line_answer(step: Step) -> dict[str, Any]:

@@ -12,15 +12,15 @@ _COLUMNS = "source, version, name, valid_from, valid_to, types, declared_by, dec
 _NEWEST = f"""
 SELECT {_COLUMNS} FROM vocabulary v WHERE source > $1
   AND version = (SELECT max(version) FROM vocabulary n WHERE n.source = v.source) ORDER BY source LIMIT $2
-"""  # noqa: S608 - fixed texts
-_OF = f"SELECT {_COLUMNS} FROM vocabulary WHERE source = ANY($1::text[]) ORDER BY source, version"  # noqa: S608
+"""
+_OF = f"SELECT {_COLUMNS} FROM vocabulary WHERE source = ANY($1::text[]) ORDER BY source, version"
 # Two who declare at once: the second waits for the first and counts on.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('vocabulary ' || $1, 0))"
 _ADD = f"""
 INSERT INTO vocabulary (source, version, name, valid_from, valid_to, types, declared_by)
 SELECT $1, 1 + coalesce(max(version), 0), $2, $3, $4, $5::jsonb, $6 FROM vocabulary WHERE source = $1
 RETURNING {_COLUMNS}
-"""  # noqa: S608 - fixed texts
+"""
 
 
 async def of_sources(rx: Reading, sources: Sequence[str]) -> list[Row]:

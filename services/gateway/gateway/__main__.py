@@ -32,7 +32,7 @@ def main() -> int:
     if arguments.command == "audit":
         return asyncio.run(_verify(arguments.seals, arguments.keys))
     from gateway import main as wiring  # noqa: PLC0415 - the other commands need no web server
-    from gateway.settings import Settings  # noqa: PLC0415
+    from gateway.settings import Settings  # noqa: PLC0415 - likewise
 
     wiring.serve(Settings())
     return 0

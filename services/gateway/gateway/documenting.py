@@ -11,7 +11,6 @@ from shared import problems, strict_json
 from shared.errors import HubError
 from shared.telemetry import log
 
-_PAGES = ("/oauth/authorize", "/console")
 _METHODS = ("get", "put", "post", "patch", "delete")
 _MOST_BYTES = 8 * 1024 * 1024
 _KEPT_SECONDS = 60.0
@@ -146,20 +145,3 @@ def _renamed(value: Any, prefix: str) -> Any:
     if isinstance(value, list):
         return [_renamed(member, prefix) for member in value]
     return value
-
-
-def unmatched(documents: Mapping[str, Mapping[str, Any]]) -> tuple[set[str], set[str]]:
-    """Operations without a route, and routes without an operation (as "service METHOD path")."""
-    offered = {
-        f"{service} {method.upper()} {path}"
-        for service, document in documents.items()
-        for path, operations in document.get("paths", {}).items()
-        for method in _METHODS
-        if method in operations and not path.startswith("/internal/")
-    }
-    routed = {
-        f"{route.service} {route.method} {route.template}": route for route in ROUTES if route.service in documents
-    }
-    # Pages and documents are for people or for machines that read no OpenAPI.
-    shown = {name for name, route in routed.items() if route.access != "none" and not route.template.startswith(_PAGES)}
-    return offered - routed.keys(), shown - offered

@@ -13,7 +13,6 @@ from shared.errors import HubError, UpstreamInvalid
 from shared.http import Peer
 from shared.telemetry import log
 
-MOST = 500
 _DEADLINE_SECONDS = 5.0
 _MOST_BYTES = 8 * 1024 * 1024
 Name = tuple[str, str, str]

@@ -250,7 +250,7 @@ class Front:
 
 @lru_cache(maxsize=2048)
 def _observed(method: str, template: str, status: int) -> Histogram:
-    return HISTOGRAMS.request_seconds.labels(method, template, str(status))  # type: ignore[no-any-return]
+    return HISTOGRAMS.request_seconds.labels(method, template, str(status))  # type: ignore[no-any-return]  # of a namespace
 
 
 def _problem(error: HubError) -> Answer:

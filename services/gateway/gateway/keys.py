@@ -18,7 +18,7 @@ class Keys:
 
     def __init__(self, private_jwks: dict[str, Any], issuer: str) -> None:
         self.issuer = issuer
-        self._keys = {_kid(key): key for key in KeySet.import_key_set(private_jwks)}  # type: ignore[arg-type]
+        self._keys = {_kid(key): key for key in KeySet.import_key_set(private_jwks)}  # type: ignore[arg-type]  # read from JSON
         if not self._keys:
             raise ValueError("the signing keys file holds no key")
         self._signer_id, self._signer = next(iter(self._keys.items()))

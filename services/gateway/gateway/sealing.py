@@ -88,7 +88,7 @@ class Sealing:
 
 def read(path: Path, public_jwks: Mapping[str, Any]) -> list[Sealed]:
     """Every head in a file of seals, oldest first. Raises `SealBroken`; a line cut off by a crash is passed over."""
-    keys = KeySet.import_key_set(public_jwks)  # type: ignore[arg-type]
+    keys = KeySet.import_key_set(public_jwks)  # type: ignore[arg-type]  # read from JSON
     sealed: list[Sealed] = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         if line.count(".") < 2:

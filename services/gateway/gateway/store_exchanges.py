@@ -192,7 +192,7 @@ class Snapshot:
 
     async def records(self, chain: str) -> AsyncIterator[dict[str, Any]]:
         """The rows of a chain in order of `seq`."""
-        sql = f"SELECT {_COLUMNS} FROM exchange WHERE chain = $1 ORDER BY seq"  # noqa: S608 - constant columns
+        sql = f"SELECT {_COLUMNS} FROM exchange WHERE chain = $1 ORDER BY seq"
         async for row in self._connection.cursor(sql, chain, prefetch=5_000):
             yield dict(row)
 

@@ -173,7 +173,7 @@ WHERE (CAST(:dossier_code AS text) IS NULL OR dossier_code = :dossier_code)
   AND (CAST(:since AS timestamptz) IS NULL OR at >= :since) AND (CAST(:before AS timestamptz) IS NULL OR at < :before)
   AND (CAST(:after_id AS text) IS NULL OR id > :after_id)
 ORDER BY id LIMIT :most
-"""  # noqa: S608 - the columns are a constant of this module
+"""
 
 
 async def know_dossiers(tx: Transaction, agencies: Mapping[str, str]) -> None:
@@ -281,7 +281,7 @@ async def pay(
 
 async def charge(rx: Reading, charge_id: str) -> Row | None:
     """One charge as the API shows it."""
-    return await rx.row(f"SELECT {_COLUMNS} FROM charge WHERE id = :id", id=charge_id)  # noqa: S608 - a constant
+    return await rx.row(f"SELECT {_COLUMNS} FROM charge WHERE id = :id", id=charge_id)
 
 
 async def charges(

@@ -15,7 +15,6 @@ from sandbox.play_times import DueTimeImpossible
 from sandbox.replay_client import GaveUp, Refused
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
 
 
 @app.command()

@@ -87,11 +87,6 @@ def open_systems(settings: Settings) -> NationalSystems:
     )
 
 
-def build() -> FastAPI:
-    """The application with the settings of the environment."""
-    return create_app(Settings())
-
-
 def serve() -> None:
     """Run until told to stop."""
     settings = Settings()

@@ -72,7 +72,7 @@ class Payment:
 
 def find(store: Store, reference: str) -> Payment | None:
     row = store.connection.execute(
-        f"SELECT {_COLUMNS} FROM payment WHERE reference = ?",  # noqa: S608 - constant column list
+        f"SELECT {_COLUMNS} FROM payment WHERE reference = ?",
         (reference,),
     ).fetchone()
     return None if row is None else Payment(*row)
@@ -143,7 +143,7 @@ def decide(store: Store, decisions: Sequence[tuple[str, Decision, int | None]]) 
 def due_callbacks(store: Store, limit: int) -> Sequence[Payment]:
     """Payments whose CONFIRM is to be sent now, longest due first."""
     found = store.connection.execute(
-        f"SELECT {_COLUMNS} FROM payment WHERE callback_at <= ? ORDER BY callback_at LIMIT ?",  # noqa: S608
+        f"SELECT {_COLUMNS} FROM payment WHERE callback_at <= ? ORDER BY callback_at LIMIT ?",
         (now_ms(), limit),
     )
     return [Payment(*row) for row in found]
@@ -192,7 +192,7 @@ def settle_callback(store: Store, payment: Payment, *, answered: bool, tries: in
 def page(store: Store, after: int, limit: int) -> tuple[list[dict[str, Any]], int | None]:
     """Payments in the order of their INIT; the second value is the cursor of the next page."""
     found = store.connection.execute(
-        f"SELECT number, {_COLUMNS} FROM payment WHERE number > ? ORDER BY number LIMIT ?",  # noqa: S608
+        f"SELECT number, {_COLUMNS} FROM payment WHERE number > ? ORDER BY number LIMIT ?",
         (after, limit + 1),
     ).fetchall()
     shown = found[:limit]

@@ -26,7 +26,6 @@ from sandbox.play_lines import Accept, Line
 from sandbox.play_times import Times
 from sandbox.replay_client import NDJSON, Http, HubClient, Refused
 
-WAVES = ("intake", "identity", "receive", "pay", "start", "finish", "return")
 LARGEST_CHUNK = 2000
 CHUNKS_AT_A_TIME = 4
 SINGLES_AT_A_TIME = 12

@@ -50,7 +50,7 @@ def exists(store: Store, personal_id: str, old_id: str, full_name: str) -> bool:
     """Whether a person has this number (the personal ID when given, else the old one) and this name."""
     column, number = ("personal_id", personal_id) if personal_id else ("old_id", old_id)
     found = store.connection.execute(
-        f"SELECT 1 FROM person WHERE {column} = ? AND name_key = ? AND NOT refused",  # noqa: S608 - two constants
+        f"SELECT 1 FROM person WHERE {column} = ? AND name_key = ? AND NOT refused",
         (number, name_key(full_name)),
     ).fetchone()
     return found is not None
@@ -61,7 +61,7 @@ def look_up(store: Store, personal_id: str, old_id: str) -> list[Person]:
     column, number = ("personal_id", personal_id) if personal_id else ("old_id", old_id)
     columns = "personal_id, old_id, full_name, date_of_birth, gender, address, refused"
     found = store.connection.execute(
-        f"SELECT {columns} FROM person WHERE {column} = ? ORDER BY name_key",  # noqa: S608 - constants
+        f"SELECT {columns} FROM person WHERE {column} = ? ORDER BY name_key",
         (number,),
     )
     return [

@@ -117,7 +117,7 @@ class Store:
         with self.transaction() as connection:
             for system in systems:
                 for table in TABLES[system]:
-                    connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names from TABLES above
+                    connection.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
         self.connection.close()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import Field
 
 from shared import web
@@ -23,8 +23,6 @@ internal_router = web.router(tags=["internal"])
 
 Reader = Annotated[Caller, requires("sync:read")]
 Operator = Annotated[Caller, requires("sync:operate")]
-CodeInPath = Annotated[str, web.PRESENT_FORM]
-Purpose = Annotated[str | None, Header(alias="Hub-Purpose", max_length=1000)]
 _DESTINATION = "dvcqg"
 
 
@@ -173,10 +171,10 @@ async def list_dossiers(
 
 @router.get("/dossiers/{code}", responses=errors(NotFound))
 async def get_dossier(
-    code: CodeInPath,
+    code: web.DossierInPath,
     request: Request,
     caller: Reader,
-    purpose: Purpose = None,
+    purpose: web.Purpose = None,
     attempts_before: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
 ) -> DossierDetail:
     """One dossier with its attempts still kept, request and answer: the last 50, or the 50 before a number.
@@ -187,7 +185,7 @@ async def get_dossier(
     async with request.app.state.api_database.reading(caller.agencies) as rx:
         found = await operating.one(rx, _DESTINATION, code, attempts_before)
     now = None
-    if purpose and purpose.strip() and "dossier:read" in caller.scopes:
+    if purpose and "dossier:read" in caller.scopes:
         courier: Courier = request.app.state.courier
         now = await operating.record_now(courier.dossiers, request.app.state.portal.profile, code)
     return DossierDetail(**operating.shown(found, now))
@@ -199,7 +197,7 @@ async def get_dossier(
     responses=errors(NotFound, NothingToRetry, OutcomeUnknown, IdempotencyKeyReused, RequestInProgress),
 )
 async def retry_dossier(
-    code: CodeInPath, request: Request, tx: InTransaction, caller: Operator, key: Key = None
+    code: web.DossierInPath, request: Request, tx: InTransaction, caller: Operator, key: Key = None
 ) -> Response:
     """Try one dossier again, now."""
 

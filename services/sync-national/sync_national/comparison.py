@@ -20,6 +20,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
+from shared.agency_codes import covers
+
 Kind = Literal[
     "missing_there",
     "missing_here",
@@ -192,7 +194,7 @@ class Merge:
 
     def _only_there(self, theirs: Theirs, found: list[Difference]) -> None:
         agency = agency_of(theirs.code)
-        if not any(own == "*" or f"{agency}.".startswith(f"{own}.") for own in self.agencies):
+        if not covers(self.agencies, agency):
             self.figures["not_asked_for"] += 1
             return
         self.figures["compared"] += 1

@@ -38,7 +38,7 @@ _BEGIN_DRAIN = f"""
 INSERT INTO drain AS d (destination, agency_code, waiting)
 SELECT $1::text, agency_code, sum(dossiers)::bigint FROM ({_NOTED}) AS noted WHERE {_WAITING} GROUP BY agency_code
 ON CONFLICT (destination, agency_code) DO UPDATE SET waiting = excluded.waiting, released_at = excluded.released_at
-"""  # noqa: S608 - our own text
+"""
 # One row per destination: whoever sees first that it is no longer held notes how much waits.
 _WATCH = """
 INSERT INTO hold_watch AS w (destination, is_held)
@@ -98,7 +98,7 @@ async def plan(
 
 async def planned(rx: Reading, id_: str, *, for_update: bool = False) -> dict[str, Any] | None:
     """One entry of the calendar."""
-    sql = f"SELECT {_COLUMNS} FROM maintenance WHERE id = CAST(:id AS uuid)"  # noqa: S608 - our own columns
+    sql = f"SELECT {_COLUMNS} FROM maintenance WHERE id = CAST(:id AS uuid)"
     row = await rx.row(sql + (" FOR UPDATE" if for_update else ""), id=id_)
     return None if row is None else {**row, "id": str(row["id"])}
 
@@ -106,7 +106,7 @@ async def planned(rx: Reading, id_: str, *, for_update: bool = False) -> dict[st
 async def calendar(rx: Reading, destination: str, before: str | None, limit: int) -> list[dict[str, Any]]:
     """The calendar, the newest entry first."""
     rows = await rx.rows(
-        f"SELECT {_COLUMNS} FROM maintenance WHERE destination = :destination "  # noqa: S608 - our own columns
+        f"SELECT {_COLUMNS} FROM maintenance WHERE destination = :destination "
         "AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid)) ORDER BY id DESC LIMIT :limit",
         destination=destination,
         before=before,

@@ -46,7 +46,7 @@ WHERE id IN (
     AND last_at < clock_timestamp() - make_interval(secs => {_QUIET_SECONDS})
     AND NOT EXISTS (SELECT FROM incident_dossier d WHERE d.incident_id = o.id)
   FOR UPDATE SKIP LOCKED)
-"""  # noqa: S608 - our own number
+"""
 _COLUMNS = """
 i.id, i.destination, i.owner, i.message, CASE WHEN i.resolved_at IS NULL THEN 'open' ELSE 'resolved' END AS state,
 seen.failures AS count, seen.first_at, seen.last_at, seen.agencies,

@@ -9,7 +9,7 @@ nothing can be asked: after a lost answer the dossier goes again; "đã tồn t�
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -90,11 +90,13 @@ class Middleware(Portal):
                     stopped = Trouble("unreachable", answer.trouble.reason, answer.trouble.wait_seconds)
             each |= dict.fromkeys(names, answer)
         assert first is not None  # the first call always has room
-        exchange = first if len({id(told) for of_one in own.values() for told in of_one}) == 1 else _apart(first, own)
-        if len({id(answer) for answer in each.values()}) == 1:
-            return replace(next(iter(each.values())), rows=taken), exchange
+        if any(told != [first] for told in own.values()):  # each dossier sees the calls that it was part of
+            first = replace(first, own={code: tuple(told) for code, told in own.items()})
+        whole, *others = each.values()
+        if all(answer is whole for answer in others):
+            return replace(whole, rows=taken), first
         bad = {codes[name]: answer for name, answer in each.items() if answer.kind != "accepted"}
-        return (Answer("each", "", each=bad, rows=taken) if bad else Answer("accepted")), exchange
+        return (Answer("each", "", each=bad, rows=taken) if bad else Answer("accepted")), first
 
     def _parts(self, doing: Doing, data: Sequence[Any], names: list[str]) -> Iterator[tuple[list[str], list[Any]]]:
         """What goes in one call: records with their names, or rows of one dossier (of all, where it takes many)."""
@@ -111,7 +113,7 @@ class Middleware(Portal):
                     yield [name], rows[first : first + self.profile.most_rows]
 
     async def _told(
-        self, doing: Doing, service: str, part: list[Any], names: Names, left: "_Time"
+        self, doing: Doing, service: str, part: list[Any], names: Names, left: _Time
     ) -> tuple[Answer, Exchange]:
         at, started = clock.now(), time.monotonic()
         updating = doing != "insert"
@@ -156,8 +158,3 @@ def _was_in_part(words: str) -> bool:
     """“Thành công 3/10”: which three, nobody knows."""
     counted = _OF_SO_MANY.search(vietnamese.normal(words).lower())
     return counted is not None and int(counted[1]) != int(counted[2])
-
-
-def _apart(first: Exchange, own: Mapping[str, Sequence[Exchange]]) -> Exchange:
-    """Several calls: each dossier sees those it was part of."""
-    return replace(first, own={code: tuple(told) for code, told in own.items()})

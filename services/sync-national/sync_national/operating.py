@@ -85,13 +85,13 @@ async def listed(
 
 
 async def one(rx: Reading, destination: str, code: str, before: int | None = None) -> dict[str, Any]:
-    """One dossier with its attempts (those before a number), newest first, the citizen masked. Raises `NotFound`."""
+    """One dossier with its attempts as they are kept (those before a number), newest first. Raises `NotFound`."""
     row = await status_store.one(rx, destination, code)
     if row is None:
         raise NotFound
     attempts = await evidence.attempts_of(rx, destination, code, _SHOWN_ATTEMPTS, before)
     digest = await status_store.accepted_digest(rx, destination, code)
-    return {**row, "accepted_digest": digest, "attempts": [{**it, "is_masked": True} for it in attempts]}
+    return {**row, "accepted_digest": digest, "attempts": attempts}
 
 
 async def record_now(dossiers: Dossiers, profile: Profile, code: str) -> Mapping[str, Any] | None:
@@ -105,13 +105,19 @@ async def record_now(dossiers: Dossiers, profile: Profile, code: str) -> Mapping
 
 def shown(found: dict[str, Any], now: Mapping[str, Any] | None) -> dict[str, Any]:
     """As who may see it sees it. `now`: the dossier's record of now; None without a purpose, or while it is away."""
-    for attempt in found["attempts"]:
-        sent_digest = (attempt["request"] or {}).pop("digest", None)
-        if now is not None and sent_digest and attempt["request"]["record"]:
-            record = portal_record.revealed(attempt["request"]["record"], now, sent_digest)
-            if record is not None:
-                attempt["request"]["record"], attempt["is_masked"] = record, False
-    return found if now is not None else {**found, "accepted_digest": None}
+    attempts = [_attempt(kept, now) for kept in found["attempts"]]
+    return {**found, "attempts": attempts, "accepted_digest": None if now is None else found["accepted_digest"]}
+
+
+def _attempt(kept: Mapping[str, Any], now: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Whole where `now` proves to be what was sent, else without the citizen's data; never with the digest."""
+    request = dict(kept["request"] or {})
+    digest, record = request.pop("digest", None), None
+    if now is not None and digest and request["record"]:
+        record = portal_record.revealed(request["record"], now, digest)
+    if record is not None:
+        request["record"] = record
+    return {**kept, "request": request or None, "is_masked": record is None}
 
 
 async def retry(tx: Transaction, destination: str, code: str, cause: Cause) -> Mapping[str, Any]:

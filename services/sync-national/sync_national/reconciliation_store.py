@@ -72,20 +72,20 @@ SELECT dossier_code, agency_code, status_code::text,
   CASE WHEN promised_at IS NULL OR national_late_at IS NULL THEN NULL
        WHEN national_late_at < $4 THEN '{LATE}' ELSE '{ON_TIME}' END
 FROM standing WHERE destination = $1 AND dossier_code COLLATE "C" > $5 ORDER BY dossier_code COLLATE "C"
-"""  # noqa: S608 - our own text
+"""
 _CODES = f"""
 SELECT dossier_code FROM standing s
 WHERE destination = $1 AND coalesce({_ACTIVE}, true) AND dossier_code COLLATE "C" > $4
   AND ($6::uuid IS NULL OR EXISTS
     (SELECT FROM replay_item i WHERE i.replay_id = $6 AND i.dossier_code = s.dossier_code))
 ORDER BY dossier_code COLLATE "C" LIMIT $5
-"""  # noqa: S608 - our own text
+"""
 _SETTLED = f"""
 SELECT dossier_code, agency_code, state, reason, owner,
   {_ON_THE_WAY} AS on_the_way,
   coalesce(greatest(acknowledged_at, unsynced_since) > $3, false) AS has_changed_since
 FROM standing WHERE destination = $1 AND dossier_code = ANY($2::text[])
-"""  # noqa: S608 - our own text
+"""
 _COLUMNS = """
 id, destination, source, agencies, period_from, period_to, as_of, layout, layout_version, file_name, file_format,
 file_bytes, file_sha256, state, fault, asked_by, reason, asked_at, started_at, finished_at, figures, verifies,
@@ -248,14 +248,14 @@ async def settled(rx: Reading, destination: str, wanted: Sequence[str], since: d
 
 async def one(rx: Reading, id_: str) -> dict[str, Any] | None:
     """A reconciliation with its figures and its repair."""
-    row = await rx.row(f"SELECT {_COLUMNS} FROM reconciliation r WHERE id = :id", id=id_)  # noqa: S608 - our own
+    row = await rx.row(f"SELECT {_COLUMNS} FROM reconciliation r WHERE id = :id", id=id_)
     return None if row is None else _shown(row)
 
 
 async def listed(rx: Reading, destination: str, before: str | None, limit: int) -> list[dict[str, Any]]:
     """The newest first; `before` is the id of the last one seen (ids are in the order of time)."""
     rows = await rx.rows(
-        f"SELECT {_COLUMNS} FROM reconciliation r WHERE destination = :destination "  # noqa: S608 - our own columns
+        f"SELECT {_COLUMNS} FROM reconciliation r WHERE destination = :destination "
         "AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid)) ORDER BY id DESC LIMIT :limit",
         destination=destination,
         before=before,
@@ -267,7 +267,7 @@ async def listed(rx: Reading, destination: str, before: str | None, limit: int) 
 async def newest_done(rx: Reading, destination: str) -> dict[str, Any] | None:
     """The last one that was finished."""
     row = await rx.row(
-        f"SELECT {_COLUMNS} FROM reconciliation r WHERE destination = :destination AND state = 'done' "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM reconciliation r WHERE destination = :destination AND state = 'done' "
         "ORDER BY asked_at DESC LIMIT 1",
         destination=destination,
     )

@@ -29,7 +29,7 @@ WHERE destination = :destination AND {_RETRYABLE}
   AND (CAST(:codes AS text[]) IS NULL OR dossier_code = ANY(:codes))
   AND (CAST(:incident AS uuid) IS NULL OR dossier_code IN (
     SELECT d.dossier_code FROM incident_dossier d WHERE d.incident_id = CAST(:incident AS uuid)))
-"""  # noqa: S608 - our own text
+"""
 _FREEZE_DIFFERENCES = """
 INSERT INTO replay_item (replay_id, dossier_code, agency_code)
 SELECT CAST(:id AS uuid), dossier_code, agency_code FROM difference
@@ -102,7 +102,7 @@ WHERE kind = 'repair' AND destination = $1 AND state IN ('done', 'cancelled') AN
     WHERE i.replay_id = r.id AND i.outcome = 'retried'
       AND (s.state IN ('pending', 'in_flight') OR (s.state = 'unknown' AND s.due_at IS NOT NULL))))
 ORDER BY finished_at LIMIT 1 FOR UPDATE SKIP LOCKED
-"""  # noqa: S608 - our own text
+"""
 
 
 class Turn(NamedTuple):
@@ -163,7 +163,7 @@ async def plan(
 
 async def one(rx: Reading, id_: str, *, for_update: bool = False) -> dict[str, Any] | None:
     """A plan as it stands."""
-    sql = f"SELECT {_COLUMNS} FROM replay WHERE id = CAST(:id AS uuid)"  # noqa: S608 - our own columns
+    sql = f"SELECT {_COLUMNS} FROM replay WHERE id = CAST(:id AS uuid)"
     row = await rx.row(sql + (" FOR UPDATE" if for_update else ""), id=id_, plan_seconds=PLAN_SECONDS)
     return None if row is None else {**row, "id": str(row["id"])}
 
@@ -171,7 +171,7 @@ async def one(rx: Reading, id_: str, *, for_update: bool = False) -> dict[str, A
 async def listed(rx: Reading, destination: str, before: str | None, limit: int) -> list[dict[str, Any]]:
     """Plans and what became of them, the newest first."""
     rows = await rx.rows(
-        f"SELECT {_COLUMNS} FROM replay WHERE destination = :destination "  # noqa: S608 - our own columns
+        f"SELECT {_COLUMNS} FROM replay WHERE destination = :destination "
         "AND (CAST(:before AS uuid) IS NULL OR id < CAST(:before AS uuid)) ORDER BY id DESC LIMIT :limit",
         destination=destination,
         before=before,

@@ -26,7 +26,7 @@ JOIN standing s ON s.destination = $1 AND s.dossier_code = n.code
 """
 _ONE = f"""
 SELECT {_COLUMNS} FROM standing s WHERE destination = :destination AND dossier_code = :code
-"""  # noqa: S608 - our own columns
+"""
 _DIGEST = "SELECT encode(digest, 'hex') FROM standing WHERE destination = :destination AND dossier_code = :code"
 # What is on hold is looked up once, not for each agency's pending ones.
 _COUNTS = """
@@ -58,7 +58,7 @@ SELECT DISTINCT agency_code FROM (
 _HELD_AGENCIES = f"""
 SELECT agency_code FROM (SELECT agency_code, CAST(:destination AS text) AS destination FROM ({_AGENCIES}) AS known) AS s
 WHERE {_IS_HELD}
-"""  # noqa: S608 - our own text
+"""
 _MOST_RANGES = 20
 """More agencies of one caller are left to the row-level security."""
 _TRY_AGAIN = """
@@ -133,10 +133,10 @@ async def listed(
         if codes is not None:
             narrowed.append(f"dossier_code >= :low{place} AND dossier_code < :high{place}")
             given |= {f"low{place}": codes[0], f"high{place}": codes[1]}
-        arms.append(f"(SELECT * FROM standing WHERE {' AND '.join(narrowed)} ORDER BY dossier_code LIMIT :limit)")  # noqa: S608 - our own text
+        arms.append(f"(SELECT * FROM standing WHERE {' AND '.join(narrowed)} ORDER BY dossier_code LIMIT :limit)")
     if not arms:
         return []
-    sql = f"SELECT {_COLUMNS} FROM ({' UNION ALL '.join(arms)}) AS s ORDER BY dossier_code LIMIT :limit"  # noqa: S608
+    sql = f"SELECT {_COLUMNS} FROM ({' UNION ALL '.join(arms)}) AS s ORDER BY dossier_code LIMIT :limit"
     return list(await rx.rows(sql, **given))
 
 
@@ -173,18 +173,6 @@ async def is_held(rx: Reading, destination: str) -> bool:
         destination=destination,
     )
     return found
-
-
-__all__: Sequence[str] = (
-    "acknowledged_last_minute",
-    "counts",
-    "is_held",
-    "listed",
-    "locked_one",
-    "oldest_unsynced_seconds",
-    "one",
-    "try_again",
-)
 
 
 async def acknowledged(rx: Reading, destination: str, asked: Sequence[tuple[str, int]]) -> Sequence[Mapping[str, Any]]:

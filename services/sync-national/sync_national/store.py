@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from shared.db import Reading, Transaction
+from shared.db import Transaction
 from sync_national.change import Doubt, Presence, Settled, Standing, State
 
 
@@ -170,7 +170,7 @@ FROM unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::int[], $8::text[],
   AS u (dossier_code, state, acknowledged_version, desired_progress, acknowledged_progress, presence, digest,
         tries, refusals, reason, owner, visits, due_in, has_gained, doubt)
 WHERE s.destination = $1 AND s.dossier_code = u.dossier_code
-"""  # noqa: S608 - our own text
+"""
 
 _DOUBT = """
 WITH late AS (SELECT dossier_code, greatest(doubt_until, statement_timestamp() + make_interval(secs => $3)) AS ends
@@ -314,16 +314,6 @@ async def release(
 async def sum_notes(tx: Transaction) -> None:
     """Fold the notes of the counts into the tally; one transaction, so a reader sees either."""
     await tx.raw.execute(_SUM_NOTES)
-
-
-async def next_due_in(rx: Reading, destination: str) -> float | None:
-    """Seconds until the next dossier is due (negative: overdue), None when nothing waits."""
-    seconds: float | None = await rx.raw.fetchval(
-        "SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM standing "
-        "WHERE destination = $1 AND due_at IS NOT NULL",
-        destination,
-    )
-    return seconds
 
 
 def _standing(row: Any) -> Standing:

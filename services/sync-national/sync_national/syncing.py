@@ -197,7 +197,7 @@ class Courier:
                 if claim.dossier_code not in mine:
                     continue
                 before, visits = mine[claim.dossier_code]
-                after = settle(before, visit.visit(claim.dossier_code), self._limits, random.random())  # noqa: S311
+                after = settle(before, visit.visit(claim.dossier_code), self._limits, random.random())  # noqa: S311 - jitter
                 sent = visit.attempt(claim, after, visits + 1)
                 if sent:
                     attempts.append(sent)

@@ -13,9 +13,11 @@ from joserfc import jwk, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from gateway.keys import Keys
+from shared import revocations
 from shared.auth import JwksSource, TokenVerifier
+from shared.copied import Copied
 from shared.errors import Unauthenticated
-from shared.revocations import RevocationCopy, Revocations
+from shared.revocations import Revocations
 
 from .conftest import CODE, Hub
 
@@ -250,7 +252,7 @@ async def test_services_are_told_what_is_revoked_and_partners_are_not(hub: Hub) 
         return {"authorization": f"Bearer {internal}"}
 
     elsewhere = Revocations()
-    copy = RevocationCopy(hub.url, authorization, elsewhere)
+    copy = Copied(hub.url, revocations.PATH, authorization, elsewhere.take)
     verifier = TokenVerifier(hub.url, JwksSource.over_http(f"{hub.url}/.well-known/jwks.json"), revocations=elsewhere)
     assert (await verifier.verify(token)).client_id == "portal"
     assert (await hub.client.post("/oauth/revoke", data={"token": token}, auth=own)).status_code == 200

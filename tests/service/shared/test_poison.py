@@ -140,12 +140,14 @@ async def parked(database: Database) -> Sequence[Any]:
 async def test_every_kind_of_poison_is_parked_with_its_reason_and_what_follows_it_passes(
     database: Database, kafka: Kafka
 ) -> None:
-    """All kinds on one partition, and behind each a good event of another dossier."""
+    """All kinds on one partition, behind each a good event of another dossier, and at the end one of the same."""
     await allow_large_records(kafka)
     behind = [Record(good(f"passes behind {kind}")) for kind in POISON]
-    await produce(kafka, [record for pair in zip(POISON.values(), behind, strict=True) for record in pair])
+    same = Record(events.encode(an_event("poisoned", "the dossier goes on")))
+    await produce(kafka, [record for pair in zip(POISON.values(), behind, strict=True) for record in pair] + [same])
     async with running(database, kafka) as reader:
-        await noted(database, [f"passes behind {kind}" for kind in POISON], seconds=60)
+        passed = [f"passes behind {kind}" for kind in POISON]
+        await noted(database, [*passed, "the dossier goes on"], seconds=60)
         assert not reader.stopped
     async with database.reading() as rx:
         rows = await rx.rows("SELECT event_id, owner, reason FROM parked ORDER BY id")
@@ -235,11 +237,13 @@ async def test_what_is_parked_as_ours_passes_once_the_bug_is_mended(database: Da
             ("hub", "ZeroDivisionError"),
             ("partner", "behind an earlier event"),
         ]
-    async with database.transaction() as tx:
-        await inbox.resume(tx, TOPIC, ["one"], note, parked_too=True)
-    await noted(database, ["passes", "passes too", "first", "second"])
-    async with database.reading() as rx:
-        assert await inbox.counts(rx) == (0, 0)
+    async with running(database, kafka, has_a_bug):  # started again without the repair
+        await publish(database, an_event("other", "passes still"))
+        await noted(database, ["passes", "passes too", "passes still"])
+        assert await parked(database) == found
+    async with running(database, kafka):  # and with it
+        await noted(database, ["passes", "passes too", "passes still", "first", "second"])
+        await held_up(database, (0, 0))
 
 
 async def test_a_schema_too_new_is_the_handlers_to_refuse(database: Database, kafka: Kafka) -> None:

@@ -18,7 +18,6 @@ from console.report import (
     dossier_row,
     dossier_table,
     fee_table,
-    is_within,
     number_of,
     rate_pct,
     total,
@@ -131,9 +130,5 @@ def test_impossible_periods_are_refused(days: tuple[date, date]) -> None:
         Period(*days)
 
 
-def test_numbers_and_provinces_of_codes() -> None:
+def test_numbers_of_codes() -> None:
     assert (number_of("H08.15"), number_of("H08"), number_of("H08.15.02")) == (15, None, None)
-    assert is_within("H08.15", "H08")
-    assert is_within("H08", "H08")
-    assert not is_within("H081.15", "H08")
-    assert is_within("H99", None)

@@ -115,15 +115,20 @@ def test_whatever_succeeds_whom_the_end_is_valid_or_nobody(links: dict[int, int]
         before = known.agency(it.code, ENDED)
         assert before is not None
         assert before.code == it.code  # of its own time it is itself
-        assert (it.code in known.predecessors(["H08.9"], TODAY)) == (found is not None)
-        assert known.predecessors(["H08.9"], ENDED) == set()
+        assert known.successions(TODAY).get(it.code) == (found and found.code)
+        assert known.successions(ENDED) == {}
 
 
-def test_a_province_has_what_its_agencies_succeeded() -> None:
-    known = snapshot(1, [retired("H08.15", "H21.05"), an_agency("H21.05"), retired("H21.01", "H21.05")], [])
-    assert known.predecessors(["H21"], TODAY) == {"H08.15"}
-    assert known.predecessors(["H21.05"], TODAY) == {"H08.15", "H21.01"}
-    assert known.predecessors(["H21.06", "H08"], TODAY) == set()
+@pytest.mark.parametrize("ended", ["H08.15", "H21.01", "H21.05.02"])
+def test_a_successor_performs_what_it_succeeded_in(ended: str) -> None:
+    """Also what ended in an agency above it."""
+    known = Catalogue()
+    for it in (retired(ended, "H21.05"), an_agency("H21.05")):
+        known.apply(it)
+    procedure = a_procedure(agencies=(ended,))
+    assert known.is_performed_by(procedure, {"H21.05"}, TODAY)
+    assert not known.is_performed_by(procedure, {"H21.05"}, ENDED)
+    assert not known.is_performed_by(procedure, {"H21.06"}, TODAY)
 
 
 def test_an_agency_that_has_not_begun_has_no_successor_yet() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.agency_codes import agencies_within, canonical, dossier_ranges, old_form
+from shared.agency_codes import agencies_within, canonical, covers, dossier_ranges, old_form
 
 GROUPS = st.tuples(
     st.integers(0, 99).map("{:02d}".format), st.integers(0, 99).map("{:02d}".format),
@@ -68,3 +68,19 @@ def test_what_is_asked_for_ends_where_the_callers_agencies_end(
     assert agencies_within(asked, own) == found
     ranges = None if found is None else [(f"{it}-", f"{it}/") for it in found]
     assert dossier_ranges(asked, own) == ranges
+
+
+@pytest.mark.parametrize(
+    ("own", "agency", "is_covered"),
+    [
+        (["H08"], "H08.15", True),
+        (["H08"], "H08", True),
+        (["H08"], "H081.15", False),
+        (["H09", "H08.15"], "H08", False),
+        (["*"], "H99", True),
+        ([], "H08", False),
+        ([""], "H08", False),
+    ],
+)
+def test_who_has_an_agency_has_all_below_it(own: list[str], agency: str, is_covered: bool) -> None:
+    assert covers(own, agency) is is_covered

@@ -24,13 +24,13 @@ def a_caller(*agencies: str) -> Caller:
 def test_a_caller_has_what_ended_in_its_agencies(own: tuple[str, ...], widened: tuple[str, ...]) -> None:
     successions = Successions()
     assert successions.widen(a_caller(*own)).agencies == own
-    successions.replace({"H08.15": "H21.05", "H08.16": "H21"})
+    successions.take({"items": {"H08.15": "H21.05", "H08.16": "H21"}})
     assert successions.widen(a_caller(*own)).agencies == widened
 
 
 def test_what_is_not_so_any_more_is_forgotten() -> None:
     successions = Successions()
-    successions.replace({"H08.15": "H21.05"})
+    successions.take({"items": {"H08.15": "H21.05"}})
     assert successions.widen(a_caller("H21")).agencies == ("H21", "H08.15")
-    successions.replace({"H08.15": "H22.05"})
+    successions.take({"items": {"H08.15": "H22.05"}})
     assert successions.widen(a_caller("H21")).agencies == ("H21",)

@@ -86,6 +86,12 @@ async def test_a_call_that_may_not_end_in_time_is_left_for_the_next_turn(slow: C
         assert visit.attempt(claim, after, 1) is None, "nothing was said to the portal"
 
 
+async def test_what_was_left_has_no_part_in_the_one_call_there_was_time_for(slow: Callable[..., Slow]) -> None:
+    visit, (sent, *left) = await visited(slow(25.0, lambda _, __: WELL), [NEW] * 3)
+    assert visit.attempt(sent, Settled(NEW, None), 1) is not None
+    assert [visit.attempt(claim, Settled(NEW, None), 1) for claim in left] == [None, None]
+
+
 async def test_rows_behind_a_refused_chunk_are_not_sent_and_those_before_it_count(slow: Callable[..., Slow]) -> None:
     def answer(number: int, body: Any) -> str:
         return WELL if "MaTTHC" in body[0] else "Cập nhật tiến trình thành công" if number == 2 else "Lỗi dữ liệu"
