@@ -10,6 +10,10 @@ import pytest
 import pytest_asyncio
 
 from gateway import proving
+from gateway.exchange import Exchange
+from gateway.recording import ExchangeLogUnavailable, Recorder
+from shared import clock
+from shared.events import new_id
 from tests.support.database import Templates
 
 from .conftest import CODE, Hub, a_hub
@@ -236,6 +240,41 @@ async def test_the_log_survives_lost_connections(start_hub: Start) -> None:
     proof = await proving.verify(hub.urls.system)
     assert proof.flaw is None
     assert proof.chains == 1
+
+
+async def test_what_ends_while_owed_records_are_written_is_owed_too(start_hub: Start) -> None:
+    hub = await start_hub()
+    recorder = Recorder(hub.urls.system)
+    await recorder.start()
+    connection = await asyncpg.connect(hub.urls.owner)
+    newest = "SELECT id FROM chain ORDER BY number DESC LIMIT 1 FOR UPDATE"
+    first, second = an_exchange(), an_exchange()
+    await _cut(hub)
+    async with connection.transaction():
+        await connection.fetchrow(newest)  # the writing of what is owed waits here
+        with pytest.raises(ExchangeLogUnavailable):
+            await recorder.record(first)
+        async with asyncio.timeout(60):
+            while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+        with pytest.raises(ExchangeLogUnavailable):
+            await recorder.record(second)
+    async with asyncio.timeout(60):
+        while not recorder.is_available:
+            await asyncio.sleep(0.01)
+    await recorder.stop()
+    await connection.close()
+    kept = {str(record["id"]) for record in await hub.exchanges()}
+    assert {first.id, second.id} <= kept
+
+
+def an_exchange() -> Exchange:
+    now = clock.now()
+    return Exchange(
+        id=new_id(), kind="exchange", client_id="desk", subject="desk", role="desk", method="GET", route="/v1/dossiers",
+        path="/v1/dossiers", status=200, upstream_status=None, purpose=None, received_at=now, answered_at=now,
+        request_sha256=None, response_sha256=None, dossier_codes=(),
+    )  # fmt: skip
 
 
 async def _cut(hub: Hub) -> None:
