@@ -19,7 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 from shared import crashpoint, inbox, problems, retention, strict_json, succession, telemetry, web
 from shared.auth import INTERNAL_AUDIENCE, Caller, InternalToken, JwksSource, TokenVerifier
 from shared.db import Database
-from shared.errors import HubError
+from shared.errors import HubError, InvalidRequest
 from shared.inbox import Handler
 from shared.kafka import Kafka
 from shared.one_write import OneWriteProtocol
@@ -216,7 +216,7 @@ class Edge:
             await send(message)
 
         try:
-            await (self._lean_answer(scope, receive) or self._app)(scope, receive, watch)
+            await self._answering(scope, receive)(scope, receive, watch)
         except Exception as fault:
             if status:
                 raise  # too late for an answer: the connection breaks, which no client takes for success
@@ -226,6 +226,11 @@ class Edge:
             HISTOGRAMS.request_seconds.labels(scope["method"], route, str(status)).observe(
                 time.perf_counter() - started
             )
+
+    def _answering(self, scope: Scope, receive: Receive) -> ASGIApp:
+        if b"%00" in scope["query_string"]:  # PostgreSQL keeps no NUL; a path with one has no route
+            return problems.response(InvalidRequest("NUL is not allowed in a query"))
+        return self._lean_answer(scope, receive) or self._app
 
     def _lean_answer(self, scope: Scope, receive: Receive) -> ASGIApp | None:
         for route in self._lean:

@@ -126,10 +126,7 @@ def _place(cursor: str | None) -> tuple[datetime, str, str] | None:
     parts = web.decode_cursor(cursor, 3)
     if parts is None:
         return None
-    try:
-        at = datetime.fromisoformat(parts[0])
-    except (TypeError, ValueError):
-        raise InvalidRequest("The cursor is not one of ours") from None
-    if at.tzinfo is None or not isinstance(parts[1], str) or not isinstance(parts[2], str):
+    at = web.time_in_cursor(parts[0])
+    if not isinstance(parts[1], str) or not isinstance(parts[2], str):
         raise InvalidRequest("The cursor is not one of ours")
     return at, parts[1], parts[2]

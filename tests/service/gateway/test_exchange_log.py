@@ -12,7 +12,7 @@ import pytest_asyncio
 from gateway import proving
 from gateway.exchange import Exchange
 from gateway.recording import ExchangeLogUnavailable, Recorder
-from shared import clock
+from shared import clock, web
 from shared.events import new_id
 from tests.support.database import Templates
 
@@ -110,7 +110,14 @@ async def test_the_whole_log_is_newest_first_and_for_callers_of_all_agencies(sta
 
 
 @pytest.mark.parametrize(
-    ("query", "status"), [("?cursor=x", 422), ("?dossier_code=x", 422), ("?dossier_code=H08-230301-0001&cursor=x", 422)]
+    ("query", "status"),
+    [
+        ("?cursor=x", 422),
+        ("?dossier_code=x", 422),
+        ("?dossier_code=H08-230301-0001&cursor=x", 422),
+        ("?dossier_code=%00", 422),
+        *[(f"?cursor={web.encode_cursor(id_, 1)}", 422) for id_ in (f"urn:uuid:{new_id()}", f"{{{new_id()}}}")],
+    ],
 )
 async def test_what_cannot_be_asked_is_422(hub: Hub, query: str, status: int) -> None:
     answer = await hub.client.get(f"/v1/exchanges{query}", headers=await hub.headers("operator"))

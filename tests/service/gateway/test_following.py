@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx2
 
+from shared import web
+
 from .conftest import CODE, Hub
 from .test_events import an_event, pushed
 
@@ -104,6 +106,8 @@ async def test_half_a_question_is_refused(hub: Hub) -> None:
     for query in ({}, {"source": SOURCE}, {"id": "1"}, {"source": SOURCE, "id": "1", "dossier_code": CODE}):
         answer = await asked(hub, **query)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert (await asked(hub, dossier_code=CODE, cursor="bogus")).status_code == 422
+    beyond = [web.encode_cursor(at, "a", "b") for at in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00")]
+    for cursor in ("bogus", *beyond):
+        assert (await asked(hub, dossier_code=CODE, cursor=cursor)).status_code == 422
     for query in ({"dossier_code": "\x00"}, {"source": "\x00", "id": "1"}, {"source": SOURCE, "id": "\x00"}):
         assert (await asked(hub, **query)).status_code == 422, "a NUL is nobody's name"

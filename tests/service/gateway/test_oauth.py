@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import json
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -122,6 +122,7 @@ async def test_a_service_gets_a_token_that_opens_internal_paths_only(hub: Hub) -
         {"jti": None},
         {"sub": None},
         {"jti": "x" * 256},
+        {"jti": "x\x00"},
     ],
 )
 async def test_client_assertions_are_checked_in_every_claim(hub: Hub, claims: dict[str, Any]) -> None:
@@ -132,6 +133,20 @@ async def test_client_assertions_are_checked_in_every_claim(hub: Hub, claims: di
     }
     answer = await hub.client.post("/oauth/token", data=form)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("name", ["\x00", "\ud800", "thanh toán"])
+async def test_a_client_that_can_have_no_such_name_is_unknown(hub: Hub, name: str) -> None:
+    """PostgreSQL takes no NUL and no half of a surrogate pair: nobody may learn that by a 500."""
+    head, _, signature = hub.assertion().split(".")
+    assertion = f"{head}.{encoded({'iss': name, 'sub': name})}.{signature}"
+    form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION, "client_assertion": assertion}
+    by_key = await hub.client.post("/oauth/token", data=form)
+    credentials = b64encode(f"{name}:x".encode("utf-8", "surrogatepass")).decode()
+    basic = {"Authorization": f"Basic {credentials}"}
+    by_secret = await hub.client.post("/oauth/token", data={"grant_type": "client_credentials"}, headers=basic)
+    for answer in (by_key, by_secret):
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
 async def test_an_assertion_by_another_key_is_refused(hub: Hub) -> None:
