@@ -60,6 +60,7 @@ class Incoming:
     content_length: int | None = None
     is_chunked: bool = False
     purpose: str | None = None
+    """As the log keeps it. A service is told of one purpose, or of none, like the log."""
     traceparent: bytes = b""
 
 
@@ -77,7 +78,11 @@ def incoming(headers: Iterable[tuple[bytes, bytes]]) -> Incoming:
         elif name == b"transfer-encoding":
             found.is_chunked = True
         elif name == b"hub-purpose":
-            found.purpose = _text(value)[:PURPOSE_CHARACTERS].strip() or None
+            if found.purpose is not None:
+                raise BadRequest("Hub-Purpose is given twice")
+            found.purpose = purpose_text(_text(value))
+            if found.purpose is None:
+                continue  # what the log cannot say is no purpose to a service either
         elif name == b"traceparent":
             found.traceparent = value
         elif name == b"connection":
@@ -138,4 +143,4 @@ def purpose_text(purpose: str | None) -> str | None:
     if purpose is None:
         return None
     text = unquote(purpose) if "%" in purpose else purpose
-    return "".join(letter for letter in text if letter.isprintable())[:PURPOSE_CHARACTERS] or None
+    return "".join(letter for letter in text if letter.isprintable()).strip()[:PURPOSE_CHARACTERS] or None

@@ -56,6 +56,39 @@ async def test_a_record_says_who_what_when_and_why(hub: Hub) -> None:
     assert len(record["request_sha256"]) == len(record["response_sha256"]) == 32
 
 
+OLD_FORM = CODE.replace("H08.15-", "000.00.15.H08-")
+OTHER = "H08.20-230301-0001"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("GET", f"/v1/dossiers/{OLD_FORM}", b""),
+        ("GET", f"/v1/payments?dossier_code={OTHER}&dossier_code={CODE}", b""),
+        ("GET", f"/v1/payments?dossier_code={OLD_FORM}", b""),
+        ("POST", "/v1/payments/counter", b'{"dossier_code":"%b","lines":[{"code":"%b"}]}' % (CODE.encode(), OTHER.encode())),
+        ("POST", "/v1/citizens/lookup", b'{"dossier_\\u0063ode":"%b"}' % CODE.replace("-", "\\u002d").encode()),
+        ("POST", "/v1/citizens/verify", b'{"dossier_code":"%b"}' % OLD_FORM.encode()),
+    ],
+)  # fmt: skip
+async def test_the_dossier_is_the_one_that_the_service_reads(hub: Hub, method: str, target: str, body: bytes) -> None:
+    """However its code is written: nobody hides from a dossier's log, or writes himself into another's."""
+    answer = await hub.client.request(method, target, content=body, headers=await hub.headers("desk"))
+    assert answer.status_code == 200, answer.text
+    record = (await hub.exchanges())[-1]
+    assert (record["dossier_code"], record["dossier_count"]) == (CODE, 1)
+
+
+async def test_dossiers_filed_together_are_recorded_without_a_purpose(hub: Hub) -> None:
+    hub.behind.answer, hub.behind.status = (
+        b'{"items":[{"code":"%b"},{"code":"%b"}]}' % (CODE.encode(), OTHER.encode()),
+        201,
+    )
+    answer = await hub.client.post("/v1/dossiers/combined", json={}, headers=await hub.headers())
+    assert answer.status_code == 201, answer.text
+    assert (await hub.exchanges())[-1]["dossier_count"] == 2
+
+
 async def test_why_an_operator_did_it_is_kept_though_only_the_body_said_so(hub: Hub) -> None:
     hub.behind.answer, hub.behind.status = b'{"id":"x"}', 201
     hub.behind.headers = {"Hub-Purpose": "C%E1%BB%95ng%20%C4%91%C3%A3%20s%E1%BB%ADa"}
