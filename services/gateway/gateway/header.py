@@ -78,11 +78,8 @@ def incoming(headers: Iterable[tuple[bytes, bytes]]) -> Incoming:
         elif name == b"transfer-encoding":
             found.is_chunked = True
         elif name == b"hub-purpose":
-            if found.purpose is not None:
-                raise BadRequest("Hub-Purpose is given twice")
-            found.purpose = purpose_text(_text(value))
-            if found.purpose is None:
-                continue  # what the log cannot say is no purpose to a service either
+            _take_purpose(found, _text(value))
+            continue
         elif name == b"traceparent":
             found.traceparent = value
         elif name == b"connection":
@@ -95,6 +92,15 @@ def incoming(headers: Iterable[tuple[bytes, bytes]]) -> Incoming:
     if listed - {"keep-alive", "close"}:
         found.kept = [pair for pair in found.kept if pair[0] not in listed]
     return found
+
+
+def _take_purpose(found: Incoming, text: str) -> None:
+    """Of several a service would read the first; and what the log cannot say is no purpose to a service either."""
+    if found.purpose is not None:
+        raise BadRequest("Hub-Purpose is given twice")
+    found.purpose = purpose_text(text)
+    if found.purpose is not None:
+        found.kept.append(("hub-purpose", text))
 
 
 @lru_cache(maxsize=512)

@@ -66,7 +66,7 @@ OTHER = "H08.20-230301-0001"
         ("GET", f"/v1/dossiers/{OLD_FORM}", b""),
         ("GET", f"/v1/payments?dossier_code={OTHER}&dossier_code={CODE}", b""),
         ("GET", f"/v1/payments?dossier_code={OLD_FORM}", b""),
-        ("POST", "/v1/payments/counter", b'{"dossier_code":"%b","lines":[{"code":"%b"}]}' % (CODE.encode(), OTHER.encode())),
+        ("POST", "/v1/payments/counter", f'{{"dossier_code":"{CODE}","lines":[{{"code":"{OTHER}"}}]}}'.encode()),
         ("POST", "/v1/citizens/lookup", b'{"dossier_\\u0063ode":"%b"}' % CODE.replace("-", "\\u002d").encode()),
         ("POST", "/v1/citizens/verify", b'{"dossier_code":"%b"}' % OLD_FORM.encode()),
     ],

@@ -158,6 +158,30 @@ async def test_huge_and_many_headers_are_431(hub: Hub) -> None:
     assert (await hub.client.get("/healthz")).status_code == 200
 
 
+@pytest.mark.parametrize("after", [b"0\r\nX-Trailer: ", b"1;extension="])
+async def test_what_is_neither_head_nor_body_has_a_limit(hub: Hub, after: bytes) -> None:
+    """A trailer without an end was kept as it came, for ten seconds even from a stranger whose request was refused."""
+    head = b"POST /v1/dossiers HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", hub.settings.port)
+    writer.write(head + after)
+    sent = 0
+    with suppress(ConnectionError):
+        async with asyncio.timeout(60):
+            while sent < 16 * 2**20:
+                writer.write(b"a" * 65_536)
+                await writer.drain()
+                sent += 65_536
+    writer.transport.abort()
+    assert sent < 16 * 2**20
+
+
+async def test_a_long_body_in_small_chunks_passes(hub: Hub) -> None:
+    head = a_head(await hub.token(), "Transfer-Encoding: chunked", "Connection: close")
+    answer = await spoken(hub, head, *[b"1\r\n1\r\n" * 8_000] * 20, b"0\r\nX-Trailer: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert hub.behind.seen[-1]["body"] == b"1" * 160_000
+
+
 async def test_compressed_bodies_are_refused(hub: Hub) -> None:
     answer = await hub.client.post(
         "/v1/dossiers", content=b"\x1f\x8b", headers=await hub.headers() | {"Content-Encoding": "gzip"}
