@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import httpx2
+import pytest
 
 from shared import web
 
@@ -100,6 +101,20 @@ async def test_nobody_else_sees_them(hub: Hub) -> None:
     await hub.execute("UPDATE event_received SET client_id = 'other' WHERE event_id = 'followed-5'")
     assert (await asked(hub, "ministry", source=SOURCE, id="followed-5")).status_code == 404
     assert len((await asked(hub, "operator", source=SOURCE, id="followed-5")).json()["items"]) == 1
+
+
+@pytest.mark.parametrize("who", ["ministry", "desk", "one-agency"])
+async def test_no_cursor_names_what_its_caller_may_not_see(hub: Hub, who: str) -> None:
+    code = f"H08.20-230301-000{len(who)}"
+    for number in range(2):
+        await pushed(hub, an_event(id=f"hidden-{who}-{number}", data={"dossier_code": code}))
+    await hub.execute("UPDATE event_received SET client_id = 'other' WHERE event_id LIKE 'hidden-%'")
+    hub.behind.answer = b'{"items": []}'
+    forged = web.encode_cursor("2000-01-01T00:00:00+00:00", "", "")
+    for more in ({}, {"cursor": forged}):
+        answer = await asked(hub, who, dossier_code=code, limit="1", **more)
+        assert answer.json().get("items", []) == []
+        assert answer.json().get("next_cursor") is None, web.decode_cursor(answer.json()["next_cursor"], 3)
 
 
 async def test_half_a_question_is_refused(hub: Hub) -> None:
