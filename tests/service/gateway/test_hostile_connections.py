@@ -98,6 +98,21 @@ async def test_many_slow_bodies_cannot_fill_the_memory(start_hub: Start) -> None
     assert (await hub.client.post("/v1/dossiers", json={"a": 1}, headers=await hub.headers())).status_code == 200
 
 
+async def test_strangers_slow_bodies_leave_room_for_others(start_hub: Start) -> None:
+    """256 chunked bodies to /oauth/token, which asks for no token, took all the room there was for bodies."""
+    hub = await start_hub(bodies_held_bytes=2_100_000)
+    headers = await hub.headers()
+    held = [await asyncio.open_connection("127.0.0.1", hub.settings.port) for _ in range(2)]
+    for reader, writer in held:
+        writer.write(b"POST /oauth/introspect HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.5)  # the second is refused, the first is waited for
+    answer = await hub.client.post("/v1/dossiers", json={"a": "a" * 10_000}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    for _, writer in held:
+        writer.close()
+
+
 async def test_connections_per_address_are_capped(start_hub: Start) -> None:
     hub = await start_hub(connections_per_address=5)
     held = [await asyncio.open_connection("127.0.0.1", hub.settings.port) for _ in range(5)]
