@@ -23,7 +23,10 @@ def from_wire(text: str) -> datetime | None:
         return None
     if len(text) != 14 or not text.isascii() or not text.isdigit():
         raise ValueError("not a date of the form yyyyMMddHHmmss")
-    return datetime.strptime(text, _WIRE).replace(tzinfo=VIETNAM).astimezone(UTC)
+    try:
+        return datetime.strptime(text, _WIRE).replace(tzinfo=VIETNAM).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("beyond the calendar") from None
 
 
 def local_date(moment: datetime) -> date:

@@ -20,7 +20,7 @@ from shared import crashpoint, inbox, problems, retention, revocations, strict_j
 from shared.auth import INTERNAL_AUDIENCE, Caller, InternalToken, JwksSource, TokenVerifier
 from shared.copied import Copied
 from shared.db import Database
-from shared.errors import HubError
+from shared.errors import HubError, InvalidRequest
 from shared.inbox import Handler
 from shared.kafka import Kafka
 from shared.one_write import OneWriteProtocol
@@ -228,6 +228,9 @@ class Edge:
             )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if b"%00" in scope["query_string"]:  # PostgreSQL keeps no NUL; a path with one has no route
+            await problems.response(InvalidRequest("NUL is not allowed in a query"))(scope, receive, send)
+            return
         for route in self._lean:
             fits, more = Route.matches(route, scope)
             if fits is Match.FULL:

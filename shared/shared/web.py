@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -195,3 +196,14 @@ def decode_cursor(cursor: str | None, length: int) -> list[Any] | None:
     if not isinstance(parts, list) or len(parts) != length:
         raise InvalidRequest("The cursor is not one of ours")
     return parts
+
+
+def time_in_cursor(text: Any) -> datetime:
+    """A time that a cursor names, in UTC. Raises `InvalidRequest` for one we did not write."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)  # what has no moment in UTC is kept by no database
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InvalidRequest("The cursor is not one of ours")

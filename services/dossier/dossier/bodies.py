@@ -281,6 +281,6 @@ def moment_or_day(name: str, text: str | None, *, end: bool) -> datetime | None:
             day = date.fromisoformat(text) + timedelta(days=1 if end else 0)
             return datetime(day.year, day.month, day.day, tzinfo=clock.VIETNAM).astimezone(UTC)
         moment: datetime = _moment(text.replace(" ", "+"))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidRequest(errors=[FieldError(f"query:{name}", "is neither a time nor a day")]) from None
     return moment

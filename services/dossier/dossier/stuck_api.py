@@ -84,10 +84,7 @@ def _place(cursor: str | None) -> tuple[datetime, str, str]:
     if place is None:
         return _FIRST
     since, code, kind = place
-    try:
-        at = datetime.fromisoformat(since)
-    except (TypeError, ValueError):
-        raise InvalidRequest("The cursor is not one of ours") from None
-    if at.tzinfo is None or not isinstance(code, str) or not isinstance(kind, str):
+    at = web.time_in_cursor(since)
+    if not isinstance(code, str) or not isinstance(kind, str):
         raise InvalidRequest("The cursor is not one of ours")
     return at, code, kind

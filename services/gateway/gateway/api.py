@@ -169,7 +169,6 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_uuid(text: str) -> bool:
     try:
-        UUID(text)
+        return str(UUID(text)) == text  # Python reads other ways to write one, too
     except ValueError:
         return False
-    return True

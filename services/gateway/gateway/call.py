@@ -7,10 +7,11 @@ from urllib.parse import parse_qs
 
 from gateway import header
 from gateway.connection import Answer
-from gateway.exchange import DOSSIER_CODE, Exchange, code_at_end, codes_in
+from gateway.exchange import DOSSIER_CODE, Exchange, code_at_end, code_named, codes_in
 from gateway.header import Incoming
 from gateway.route import BODY_BYTES, Match
 from shared import clock
+from shared.agency_codes import canonical_dossier
 from shared.auth import Caller
 
 CALL = "hub_call"
@@ -71,7 +72,7 @@ def evidence(call: Call, answer: Answer) -> Exchange:
         path=call.path,
         status=answer.status,
         upstream_status=None,
-        purpose=header.purpose_text(call.incoming.purpose or _reason_told(answer)),
+        purpose=call.incoming.purpose or header.purpose_text(_reason_told(answer)),
         received_at=call.received_at,
         answered_at=clock.now(),
         request_sha256=call.request_sha256,
@@ -92,15 +93,18 @@ def concerned(call: Call, answer: Answer, request_body: bytes) -> tuple[str, ...
         case "path":
             found = (call.match.parameters["code"],)
         case "query":
-            found = tuple(parse_qs(call.query.decode("ascii", "replace")).get("dossier_code", [])[:1])
+            # Of several the service reads the last.
+            asked = parse_qs(call.query.decode("ascii", "replace"), keep_blank_values=True)
+            found = tuple(asked.get("dossier_code", [])[-1:])
         case "items":
             # Without a purpose no personal data leaves in a list.
             found = codes_in(answer.body) if call.incoming.purpose else ()
         case "answer":
-            found = _named(answer) or tuple(dict.fromkeys((*codes_in(request_body), *codes_in(answer.body))))
+            found = _named(answer) or (*code_named(request_body), *code_named(answer.body))
         case "lines":
             found = codes_in(answer.body)
-    return tuple(code for code in found if DOSSIER_CODE.fullmatch(code))
+    present = dict.fromkeys(map(canonical_dossier, found))  # services take a code in either form
+    return tuple(code for code in present if DOSSIER_CODE.fullmatch(code))
 
 
 def _named(answer: Answer) -> tuple[str, ...]:

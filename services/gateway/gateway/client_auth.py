@@ -118,7 +118,9 @@ class Assertion(JWTBearerClientAssertion):  # type: ignore[misc]  # authlib has 
 
     def validate_jti(self, claims: Mapping[str, Any], jti: Any) -> bool:
         expires_at = claims["exp"]
-        if not isinstance(jti, str) or not 0 < len(jti) <= 255 or expires_at > time.time() + _ASSERTION_SECONDS:
+        if not isinstance(jti, str) or not 0 < len(jti) <= 255 or not jti.isprintable():
+            return False
+        if expires_at > time.time() + _ASSERTION_SECONDS:
             return False
         moment = datetime.fromtimestamp(expires_at, UTC)
         return now(self._first_use(claims["sub"], jti, moment))

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from shared import strict_json
+from shared.errors import InvalidRequest
 
 Kind = Literal["exchange", "opening", "closing", "recovered"]
 """exchange: a whole one · opening and closing: of an answer that streams · recovered: found missing later."""
@@ -170,6 +171,19 @@ def codes_in(answer: bytes) -> tuple[str, ...]:
     """The dossier codes an answer names in `code` or `dossier_code`, each once."""
     found: Sequence[bytes] = _CODE_MEMBER.findall(answer)
     return tuple(dict.fromkeys(code.decode() for code in found))
+
+
+def code_named(body: bytes) -> tuple[str, ...]:
+    """The dossier that a JSON object itself names in `dossier_code` or `code`; what it holds further down are others'.
+
+    Read like the services read it: an escape in it hides nothing.
+    """
+    try:
+        value = strict_json.loads(body)
+    except InvalidRequest:
+        return ()
+    named = (value.get(name) for name in ("dossier_code", "code")) if isinstance(value, dict) else ()
+    return tuple(code for code in named if isinstance(code, str))
 
 
 def code_at_end(location: str) -> tuple[str, ...]:

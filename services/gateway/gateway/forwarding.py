@@ -11,6 +11,7 @@ An answer larger than the cap streams: a record `opening` before its first byte 
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -73,18 +74,21 @@ class Forwarding:
         self.answer_cap = answer_cap
         self.body_deadline_seconds = body_deadline_seconds
         self.most_held_bytes = most_held_bytes
-        self.held_bytes = 0
+        self.held_bytes: Counter[str] = Counter()
+        """By caller: bodies that are here."""
 
     @contextmanager
-    def holding(self, size: int) -> Iterator[None]:
-        """Room for a request's body while it is here. Raises `Crowded` when all of them are too much."""
-        if self.held_bytes + size > self.most_held_bytes:
+    def holding(self, who: str, size: int) -> Iterator[None]:
+        """Room for a request's body while it is here, as in `Room`: nobody has more than is left. Raises `Crowded`."""
+        if size and self.held_bytes[who] + size > self.most_held_bytes - self.held_bytes.total():
             raise Crowded(retry_after_seconds=1)
-        self.held_bytes += size
+        self.held_bytes[who] += size
         try:
             yield
         finally:
-            self.held_bytes -= size
+            self.held_bytes[who] -= size
+            if not self.held_bytes[who]:
+                del self.held_bytes[who]
 
 
 class Front:
@@ -124,7 +128,7 @@ class Front:
             self._to.recorder.require()
             room = self._to.rooms[match.route.service, match.route.kind]
             room.require(call.who)  # before the body is read; it may have filled by then
-            with self._to.holding(call.held_bytes):
+            with self._to.holding(call.who, call.held_bytes):
                 answer = await self._placed(room, call, scope, receive)
         except (TooManyRequests, Crowded) as refusal:
             turning_away.count(match.route.service, refusal.status)

@@ -60,6 +60,7 @@ class Incoming:
     content_length: int | None = None
     is_chunked: bool = False
     purpose: str | None = None
+    """As the log keeps it. A service is told of one purpose, or of none, like the log."""
     traceparent: bytes = b""
 
 
@@ -77,7 +78,8 @@ def incoming(headers: Iterable[tuple[bytes, bytes]]) -> Incoming:
         elif name == b"transfer-encoding":
             found.is_chunked = True
         elif name == b"hub-purpose":
-            found.purpose = _text(value)[:PURPOSE_CHARACTERS].strip() or None
+            _take_purpose(found, _text(value))
+            continue
         elif name == b"traceparent":
             found.traceparent = value
         elif name == b"connection":
@@ -90,6 +92,15 @@ def incoming(headers: Iterable[tuple[bytes, bytes]]) -> Incoming:
     if listed - {"keep-alive", "close"}:
         found.kept = [pair for pair in found.kept if pair[0] not in listed]
     return found
+
+
+def _take_purpose(found: Incoming, text: str) -> None:
+    """Of several a service would read the first; and what the log cannot say is no purpose to a service either."""
+    if found.purpose is not None:
+        raise BadRequest("Hub-Purpose is given twice")
+    found.purpose = purpose_text(text)
+    if found.purpose is not None:
+        found.kept.append(("hub-purpose", text))
 
 
 @lru_cache(maxsize=512)
@@ -138,4 +149,4 @@ def purpose_text(purpose: str | None) -> str | None:
     if purpose is None:
         return None
     text = unquote(purpose) if "%" in purpose else purpose
-    return "".join(letter for letter in text if letter.isprintable())[:PURPOSE_CHARACTERS] or None
+    return "".join(letter for letter in text if letter.isprintable()).strip()[:PURPOSE_CHARACTERS] or None

@@ -192,7 +192,9 @@ class Server(ServerCore):
         """A registered client (of any state), or one of our services."""
         if client_id in self._services:
             return Registered(_service(client_id, self._services[client_id]), is_service=True)
-        client = now(store_clients.client(self.tx, client_id))
+        # RFC 6749 A.1: visible ASCII; what an assertion or Basic credentials name could be anything.
+        known = client_id.isascii() and client_id.isprintable()
+        client = now(store_clients.client(self.tx, client_id)) if known else None
         return Registered(client) if client else None
 
     async def _first_use(self, client_id: str, jti: str, until: datetime) -> bool:

@@ -89,6 +89,13 @@ def one_authentication(parameters: Mapping[str, str], incoming: Incoming) -> Non
 class ServerCore(AuthorizationServer):  # type: ignore[misc]  # authlib has no types
     """What authlib asks of a framework."""
 
+    def authenticate_client(self, request: FormRequest, methods: list[str], endpoint: str = "token") -> Any:
+        """The client that the request proves to be. Raises `InvalidClientError`."""
+        try:
+            return super().authenticate_client(request, methods, endpoint)
+        except UnicodeDecodeError as fault:  # Basic credentials that are no text
+            raise InvalidClientError from fault
+
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Nobody listens."""
 

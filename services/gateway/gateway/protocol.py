@@ -1,9 +1,10 @@
 """uvicorn's HTTP protocol, hardened: it would keep a slow-header connection for ever and take any number of headers.
 
 A connection has `header_seconds` from its first byte (or from being opened) to a complete request head, at most
-64 KiB and 100 headers of it; one address has at most `per_address` connections. A body that nobody reads any more,
-because its request was refused, has as long to come to its end. Callers known to send too much are refused here, and
-read again a few at a time: in between the event loop comes to those who were let in.
+64 KiB and 100 headers of it, and as many bytes of extensions and trailers around a chunked body; one address has at
+most `per_address` connections. A body that nobody reads any more, because its request was refused, has as long to come
+to its end. Callers known to send too much are refused here, and read again a few at a time: in between the event loop
+comes to those who were let in.
 """
 
 import asyncio
@@ -39,6 +40,7 @@ class Hardened(OneWriteProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    """Of the head so far; after it, what came since the last piece of the body: chunk extensions, trailers."""
     _head_pending = True
     _body_pending = False
     _is_turned_away = False
@@ -63,12 +65,14 @@ class Hardened(OneWriteProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._head_pending:
-            self._head_bytes += len(data)
-            if self._head_bytes > MOST_HEAD_BYTES and not _ends_a_head(data):
-                self._refuse(431)
-                return
+        self._head_bytes += len(data)
+        if self._head_pending and self._head_bytes > MOST_HEAD_BYTES and not _ends_a_head(data):
+            self._refuse(431)
+            return
         super().data_received(data)
+        if self._body_pending and self._head_bytes > MOST_HEAD_BYTES:
+            self._refuse(431)
+            return
         if self._head_pending and self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(self.header_seconds, self._refuse, 408)
         if self._body_pending and self._deadline is None and self._is_answered():
@@ -94,11 +98,13 @@ class Hardened(OneWriteProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
         if not (self.transport.is_closing() or self._is_turned_away):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._body_pending = False
+        self._head_bytes = 0
         self._relax()
         if self.transport.is_closing():
             return

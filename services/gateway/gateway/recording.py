@@ -126,6 +126,7 @@ class Recorder:
             await self._log.open_chain()
         self._last_try = ()
         while self._owed:
-            await self._append(self._owed[:_GROUP])
-            del self._owed[:_GROUP]
+            group = self._owed[:_GROUP]
+            await self._append(group)
+            del self._owed[: len(group)]  # more may have come to be owed meanwhile
             self._last_try = ()

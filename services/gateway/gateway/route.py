@@ -18,7 +18,8 @@ own: the route authenticates by itself · none: public."""
 
 Concern = Literal["nothing", "path", "query", "answer", "lines", "items", "events"]
 """Where the dossiers of an exchange are named: the path's {code}; `dossier_code` in the query; the answer's
-Location, `code` or `dossier_code`; the NDJSON answer's lines; the items of a list; the events of the request."""
+Location, or `code` or `dossier_code` of the request or the answer; the answer's lines, whatever the purpose; the items
+of a list, where a purpose is given; the events of the request."""
 
 Kind = Literal["single", "batch", "long"]
 KIBIBYTE = 1024
@@ -86,7 +87,7 @@ def _dossier() -> list[Route]:
         Route("PUT", "/v1/procedures/{code}", "dossier", "catalogue:write"),
         Route("POST", "/v1/dossiers", "dossier", write, concern="answer"),
         Route("POST", "/v1/dossiers/batch", "dossier", write, concern="lines", body_bytes=BATCH_BYTES),
-        Route("POST", "/v1/dossiers/combined", "dossier", write, concern="items"),
+        Route("POST", "/v1/dossiers/combined", "dossier", write, concern="lines"),
         Route("GET", "/v1/dossiers", "dossier", read, concern="items"),
         Route("POST", "/v1/persons/documents", "dossier", read, concern="items"),
         Route("POST", "/v1/dossiers/search", "dossier", read, concern="items"),

@@ -115,7 +115,7 @@ class SignIn:
         """Who this is. Raises `WrongPassword` or `TooManyRequests`."""
         self._by_name.check(username)
         self._by_address.check(address)
-        found = await store_clients.operator(rx, username)
+        found = await store_clients.operator(rx, username) if username.isprintable() else None
         async with self._hashing:
             right = await asyncio.to_thread(_matches, password, found.password_hash if found else _nobodys)
         if found is None or not right:

@@ -98,6 +98,11 @@ async def add_client(tx: Transaction, new: Client, created_by: str) -> bool:
     )
 
 
+async def lock_client(tx: Transaction, client_id: str) -> None:
+    """Whoever else changes this client waits until this transaction has ended."""
+    await tx.execute("SELECT FROM client WHERE client_id = :client_id FOR UPDATE", client_id=client_id)
+
+
 async def change_client(tx: Transaction, changed: Client) -> None:
     """Replace what can be changed; tokens issued so far no longer count."""
     await tx.execute(

@@ -32,7 +32,8 @@ FROM (
   UNION SELECT * FROM event_received WHERE dossier_code = $3
   UNION SELECT r.* FROM unnest($4::text[], $5::text[], $6::text[]) AS n(client, src, eid)
     JOIN event_received r ON r.client_id = n.client AND r.source = n.src AND r.event_id = n.eid) AS e
-WHERE $7::timestamptz IS NULL OR (e.recorded_at, e.source, e.event_id) > ($7, $8, $9)
+WHERE ($7::timestamptz IS NULL OR (e.recorded_at, e.source, e.event_id) > ($7, $8, $9))
+  AND ($11::text IS NULL OR e.client_id = $11)
 ORDER BY e.recorded_at, e.source, e.event_id LIMIT $10
 """
 
@@ -75,12 +76,15 @@ async def publish(tx: Transaction, topic: str, events: Sequence[Pushed], headers
 
 async def found(
     rx: Reading, source: str | None, event_id: str | None, dossier_code: str | None,
-    names: Sequence[tuple[str, str, str]], place: tuple[datetime, str, str] | None, limit: int,
+    names: Sequence[tuple[str, str, str]], place: tuple[datetime, str, str] | None, limit: int, sender: str | None,
 ) -> Sequence[Mapping[str, Any]]:  # fmt: skip
-    """Events by source and id, or those of a dossier and these (client, source, id), after this place."""
+    """Events by source and id, or those of a dossier and these (client, source, id), after this place.
+
+    `sender`: only those of this client.
+    """
     clients, sources, ids = [list(column) for column in zip(*names, strict=True)] if names else ([], [], [])
     at, *rest = place or (None, "", "")
     rows: Sequence[Mapping[str, Any]] = await rx.raw.fetch(
-        _FOUND, source, event_id, dossier_code, clients, sources, ids, at, *rest, limit
+        _FOUND, source, event_id, dossier_code, clients, sources, ids, at, *rest, limit, sender
     )
     return rows

@@ -19,7 +19,14 @@ def _moment(value: Any) -> Any:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(lambda at: at.astimezone(UTC))]
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies beyond the calendar") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 AmountVnd = Annotated[int, Field(strict=True, ge=1, le=LARGEST_AMOUNT_VND)]
@@ -107,9 +114,9 @@ def moment_of(text: str | None, name: str, *, is_end: bool = False) -> datetime 
             day = date.fromisoformat(text) + timedelta(days=1 if is_end else 0)
             return datetime.combine(day, time(), VIETNAM).astimezone(UTC)
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            # A bound in time is meant inclusively, like a day's.
+            return moment.astimezone(UTC) + timedelta(microseconds=1 if is_end else 0)
     except (ValueError, OverflowError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidRequest(errors=[FieldError(f"query:{name}", "must be a day or a time with an offset")])
-    # A bound in time is meant inclusively, like a day's.
-    return moment + timedelta(microseconds=1) if is_end else moment
+        pass
+    raise InvalidRequest(errors=[FieldError(f"query:{name}", "must be a day or a time with an offset")])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from shared import web
 from tests.service.dossier.conftest import Hub, a_filing
 
 AGENCIES = ("H08.01", "H08.15", "H08.16", "H08.17")
@@ -119,6 +120,12 @@ async def test_a_cursor_of_another_order_is_none_of_ours(hub: Hub) -> None:
     await a_spread(hub)
     by_due = (await hub.get("/v1/dossiers?late_within_hours=80&limit=1")).json()["next_cursor"]
     by_code = (await hub.get("/v1/dossiers?limit=1")).json()["next_cursor"]
-    for query, cursor in (("overdue=true", by_code), ("received_from=2020-01-01", by_code), ("status=4", by_due)):
+    beyond = web.encode_cursor("H08.15-230301-0001", "0001-01-01T00:00:00+14:00")
+    for query, cursor in (
+        ("overdue=true", by_code),
+        ("overdue=true", beyond),
+        ("received_from=2020-01-01", by_code),
+        ("status=4", by_due),
+    ):
         refused = await hub.get(f"/v1/dossiers?{query}&cursor={quote(cursor)}")
         assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")

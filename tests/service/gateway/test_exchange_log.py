@@ -10,6 +10,10 @@ import pytest
 import pytest_asyncio
 
 from gateway import proving
+from gateway.exchange import Exchange
+from gateway.recording import ExchangeLogUnavailable, Recorder
+from shared import clock, web
+from shared.events import new_id
 from tests.support.database import Templates
 
 from .conftest import CODE, Hub, a_hub
@@ -50,6 +54,39 @@ async def test_a_record_says_who_what_when_and_why(hub: Hub) -> None:
     assert record["dossier_code"] == "H08.15-230301-0007"
     assert record["received_at"] <= record["answered_at"] <= record["recorded_at"]
     assert len(record["request_sha256"]) == len(record["response_sha256"]) == 32
+
+
+OLD_FORM = CODE.replace("H08.15-", "000.00.15.H08-")
+OTHER = "H08.20-230301-0001"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("GET", f"/v1/dossiers/{OLD_FORM}", b""),
+        ("GET", f"/v1/payments?dossier_code={OTHER}&dossier_code={CODE}", b""),
+        ("GET", f"/v1/payments?dossier_code={OLD_FORM}", b""),
+        ("POST", "/v1/payments/counter", f'{{"dossier_code":"{CODE}","lines":[{{"code":"{OTHER}"}}]}}'.encode()),
+        ("POST", "/v1/citizens/lookup", b'{"dossier_\\u0063ode":"%b"}' % CODE.replace("-", "\\u002d").encode()),
+        ("POST", "/v1/citizens/verify", b'{"dossier_code":"%b"}' % OLD_FORM.encode()),
+    ],
+)  # fmt: skip
+async def test_the_dossier_is_the_one_that_the_service_reads(hub: Hub, method: str, target: str, body: bytes) -> None:
+    """However its code is written: nobody hides from a dossier's log, or writes himself into another's."""
+    answer = await hub.client.request(method, target, content=body, headers=await hub.headers("desk"))
+    assert answer.status_code == 200, answer.text
+    record = (await hub.exchanges())[-1]
+    assert (record["dossier_code"], record["dossier_count"]) == (CODE, 1)
+
+
+async def test_dossiers_filed_together_are_recorded_without_a_purpose(hub: Hub) -> None:
+    hub.behind.answer, hub.behind.status = (
+        b'{"items":[{"code":"%b"},{"code":"%b"}]}' % (CODE.encode(), OTHER.encode()),
+        201,
+    )
+    answer = await hub.client.post("/v1/dossiers/combined", json={}, headers=await hub.headers())
+    assert answer.status_code == 201, answer.text
+    assert (await hub.exchanges())[-1]["dossier_count"] == 2
 
 
 async def test_why_an_operator_did_it_is_kept_though_only_the_body_said_so(hub: Hub) -> None:
@@ -106,7 +143,14 @@ async def test_the_whole_log_is_newest_first_and_for_callers_of_all_agencies(sta
 
 
 @pytest.mark.parametrize(
-    ("query", "status"), [("?cursor=x", 422), ("?dossier_code=x", 422), ("?dossier_code=H08-230301-0001&cursor=x", 422)]
+    ("query", "status"),
+    [
+        ("?cursor=x", 422),
+        ("?dossier_code=x", 422),
+        ("?dossier_code=H08-230301-0001&cursor=x", 422),
+        ("?dossier_code=%00", 422),
+        *[(f"?cursor={web.encode_cursor(id_, 1)}", 422) for id_ in (f"urn:uuid:{new_id()}", f"{{{new_id()}}}")],
+    ],
 )
 async def test_what_cannot_be_asked_is_422(hub: Hub, query: str, status: int) -> None:
     answer = await hub.client.get(f"/v1/exchanges{query}", headers=await hub.headers("operator"))
@@ -236,6 +280,41 @@ async def test_the_log_survives_lost_connections(start_hub: Start) -> None:
     proof = await proving.verify(hub.urls.system)
     assert proof.flaw is None
     assert proof.chains == 1
+
+
+async def test_what_ends_while_owed_records_are_written_is_owed_too(start_hub: Start) -> None:
+    hub = await start_hub()
+    recorder = Recorder(hub.urls.system)
+    await recorder.start()
+    connection = await asyncpg.connect(hub.urls.owner)
+    newest = "SELECT id FROM chain ORDER BY number DESC LIMIT 1 FOR UPDATE"
+    first, second = an_exchange(), an_exchange()
+    await _cut(hub)
+    async with connection.transaction():
+        await connection.fetchrow(newest)  # the writing of what is owed waits here
+        with pytest.raises(ExchangeLogUnavailable):
+            await recorder.record(first)
+        async with asyncio.timeout(60):
+            while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+        with pytest.raises(ExchangeLogUnavailable):
+            await recorder.record(second)
+    async with asyncio.timeout(60):
+        while not recorder.is_available:
+            await asyncio.sleep(0.01)
+    await recorder.stop()
+    await connection.close()
+    kept = {str(record["id"]) for record in await hub.exchanges()}
+    assert {first.id, second.id} <= kept
+
+
+def an_exchange() -> Exchange:
+    now = clock.now()
+    return Exchange(
+        id=new_id(), kind="exchange", client_id="desk", subject="desk", role="desk", method="GET", route="/v1/dossiers",
+        path="/v1/dossiers", status=200, upstream_status=None, purpose=None, received_at=now, answered_at=now,
+        request_sha256=None, response_sha256=None, dossier_codes=(),
+    )  # fmt: skip
 
 
 async def _cut(hub: Hub) -> None:

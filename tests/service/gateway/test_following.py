@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 import httpx2
+import pytest
+
+from shared import web
 
 from .conftest import CODE, Hub
 from .test_events import an_event, pushed
@@ -100,10 +103,26 @@ async def test_nobody_else_sees_them(hub: Hub) -> None:
     assert len((await asked(hub, "operator", source=SOURCE, id="followed-5")).json()["items"]) == 1
 
 
+@pytest.mark.parametrize("who", ["ministry", "desk", "one-agency"])
+async def test_no_cursor_names_what_its_caller_may_not_see(hub: Hub, who: str) -> None:
+    code = f"H08.20-230301-000{len(who)}"
+    for number in range(2):
+        await pushed(hub, an_event(id=f"hidden-{who}-{number}", data={"dossier_code": code}))
+    await hub.execute("UPDATE event_received SET client_id = 'other' WHERE event_id LIKE 'hidden-%'")
+    hub.behind.answer = b'{"items": []}'
+    forged = web.encode_cursor("2000-01-01T00:00:00+00:00", "", "")
+    for more in ({}, {"cursor": forged}):
+        answer = await asked(hub, who, dossier_code=code, limit="1", **more)
+        assert answer.json().get("items", []) == []
+        assert answer.json().get("next_cursor") is None, web.decode_cursor(answer.json()["next_cursor"], 3)
+
+
 async def test_half_a_question_is_refused(hub: Hub) -> None:
     for query in ({}, {"source": SOURCE}, {"id": "1"}, {"source": SOURCE, "id": "1", "dossier_code": CODE}):
         answer = await asked(hub, **query)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert (await asked(hub, dossier_code=CODE, cursor="bogus")).status_code == 422
+    beyond = [web.encode_cursor(at, "a", "b") for at in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00")]
+    for cursor in ("bogus", *beyond):
+        assert (await asked(hub, dossier_code=CODE, cursor=cursor)).status_code == 422
     for query in ({"dossier_code": "\x00"}, {"source": "\x00", "id": "1"}, {"source": SOURCE, "id": "\x00"}):
         assert (await asked(hub, **query)).status_code == 422, "a NUL is nobody's name"

@@ -98,6 +98,21 @@ async def test_many_slow_bodies_cannot_fill_the_memory(start_hub: Start) -> None
     assert (await hub.client.post("/v1/dossiers", json={"a": 1}, headers=await hub.headers())).status_code == 200
 
 
+async def test_strangers_slow_bodies_leave_room_for_others(start_hub: Start) -> None:
+    """256 chunked bodies to /oauth/token, which asks for no token, took all the room there was for bodies."""
+    hub = await start_hub(bodies_held_bytes=2_100_000)
+    headers = await hub.headers()
+    held = [await asyncio.open_connection("127.0.0.1", hub.settings.port) for _ in range(2)]
+    for reader, writer in held:
+        writer.write(b"POST /oauth/introspect HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.5)  # the second is refused, the first is waited for
+    answer = await hub.client.post("/v1/dossiers", json={"a": "a" * 10_000}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    for _, writer in held:
+        writer.close()
+
+
 async def test_connections_per_address_are_capped(start_hub: Start) -> None:
     hub = await start_hub(connections_per_address=5)
     held = [await asyncio.open_connection("127.0.0.1", hub.settings.port) for _ in range(5)]
@@ -156,6 +171,30 @@ async def test_huge_and_many_headers_are_431(hub: Hub) -> None:
     long_path = await spoken(hub, b"GET /" + b"a" * 2**20 + b" HTTP/1.1\r\nHost: h\r\n\r\n")
     assert long_path == b"" or long_path.startswith(b"HTTP/1.1 431")
     assert (await hub.client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("after", [b"0\r\nX-Trailer: ", b"1;extension="])
+async def test_what_is_neither_head_nor_body_has_a_limit(hub: Hub, after: bytes) -> None:
+    """A trailer without an end was kept as it came, for ten seconds even from a stranger whose request was refused."""
+    head = b"POST /v1/dossiers HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", hub.settings.port)
+    writer.write(head + after)
+    sent = 0
+    with suppress(ConnectionError):
+        async with asyncio.timeout(60):
+            while sent < 16 * 2**20:
+                writer.write(b"a" * 65_536)
+                await writer.drain()
+                sent += 65_536
+    writer.transport.abort()
+    assert sent < 16 * 2**20
+
+
+async def test_a_long_body_in_small_chunks_passes(hub: Hub) -> None:
+    head = a_head(await hub.token(), "Transfer-Encoding: chunked", "Connection: close")
+    answer = await spoken(hub, head, *[b"1\r\n1\r\n" * 8_000] * 20, b"0\r\nX-Trailer: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert hub.behind.seen[-1]["body"] == b"1" * 160_000
 
 
 async def test_compressed_bodies_are_refused(hub: Hub) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import json
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,10 +12,12 @@ import pytest
 from joserfc import jwk, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from gateway import registering
 from gateway.keys import Keys
 from shared import revocations
 from shared.auth import JwksSource, TokenVerifier
 from shared.copied import Copied
+from shared.db import Database
 from shared.errors import Unauthenticated
 from shared.revocations import Revocations
 
@@ -124,6 +126,7 @@ async def test_a_service_gets_a_token_that_opens_internal_paths_only(hub: Hub) -
         {"jti": None},
         {"sub": None},
         {"jti": "x" * 256},
+        {"jti": "x\x00"},
     ],
 )
 async def test_client_assertions_are_checked_in_every_claim(hub: Hub, claims: dict[str, Any]) -> None:
@@ -134,6 +137,20 @@ async def test_client_assertions_are_checked_in_every_claim(hub: Hub, claims: di
     }
     answer = await hub.client.post("/oauth/token", data=form)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("name", ["\x00", "\ud800", "thanh toán"])
+async def test_a_client_that_can_have_no_such_name_is_unknown(hub: Hub, name: str) -> None:
+    """PostgreSQL takes no NUL and no half of a surrogate pair: nobody may learn that by a 500."""
+    head, _, signature = hub.assertion().split(".")
+    assertion = f"{head}.{encoded({'iss': name, 'sub': name})}.{signature}"
+    form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION, "client_assertion": assertion}
+    by_key = await hub.client.post("/oauth/token", data=form)
+    credentials = b64encode(f"{name}:x".encode("utf-8", "surrogatepass")).decode()
+    basic = {"Authorization": f"Basic {credentials}"}
+    by_secret = await hub.client.post("/oauth/token", data={"grant_type": "client_credentials"}, headers=basic)
+    for answer in (by_key, by_secret):
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
 async def test_an_assertion_by_another_key_is_refused(hub: Hub) -> None:
@@ -307,6 +324,27 @@ async def test_a_suspended_client_is_out_at_once(start_hub: Callable[..., Awaita
         "/oauth/token", data={"grant_type": "client_credentials"}, auth=(known["client_id"], known["client_secret"])
     )
     assert answer.json()["error"] == "unauthorized_client"
+
+
+async def test_a_change_at_the_same_moment_does_not_undo_a_suspension(start_hub: Callable[..., Awaitable[Hub]]) -> None:
+    hub = await start_hub()
+    database = Database(hub.urls.system, pool_size=2)
+
+    async def renamed() -> None:
+        async with database.transaction() as tx:
+            await registering.change(tx, "portal", {"name": "Portal"})
+
+    async with database.transaction() as tx:
+        await registering.change(tx, "portal", {"state": "suspended"})
+        other = asyncio.create_task(renamed())
+        async with asyncio.timeout(60):
+            while not await tx.value("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+    await other
+    async with database.reading() as rx:
+        client = await registering.existing(rx, "portal")
+    await database.close()
+    assert (client.state, client.name) == ("suspended", "Portal")
 
 
 async def test_a_repeated_registration_gets_the_first_answer_without_the_secret(hub: Hub) -> None:

@@ -76,6 +76,12 @@ async def test_an_operator_signs_in_and_reads(hub: Hub) -> None:
     assert record["subject"] != "console-web"
 
 
+async def test_a_name_that_no_database_keeps_is_nobodys(hub: Hub) -> None:
+    answer = await signed_in(hub, the_request(hub), username="operator\x00")
+    assert answer.status_code == 401
+    assert "Tên đăng nhập hoặc mật khẩu không đúng" in answer.text
+
+
 async def test_the_page_is_vietnamese_and_closed_to_frames_and_scripts(hub: Hub) -> None:
     page = await hub.client.get(the_request(hub))
     assert 'lang="vi"' in page.text

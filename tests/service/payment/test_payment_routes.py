@@ -164,6 +164,13 @@ async def test_a_time_long_past_needs_the_scope_to_import(a_till: TillMaker) -> 
     assert (await till.client.post("/v1/payments/counter", json=fresh, headers=reading)).status_code == 403
 
 
+async def test_a_time_beyond_the_calendar_is_refused(a_till: TillMaker) -> None:
+    till = await a_till()
+    for at in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
+        response = await collect(till, collected_at=at)
+        assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/collected_at")
+
+
 async def test_the_list_filters_and_pages(a_till: TillMaker) -> None:
     till = await a_till()
     till.neighbours.know(CODE)
@@ -190,7 +197,8 @@ async def test_the_list_filters_and_pages(a_till: TillMaker) -> None:
     assert await numbers(agency="H08") == [f"BL-{n}" for n in range(1, 6)]
     assert await numbers(from_="2023-03-02", to="2023-03-03") == ["BL-2", "BL-3"]
     assert await numbers(from_="2023-03-02T09:00:00+07:00", to="2023-03-03T08:59:59+07:00") == ["BL-2"]
-    for query in ("from=yesterday", "cursor=x", "limit=501"):
+    beyond = ("from=0001-01-01T00:00:00%2B14:00", "to=9999-12-31T23:59:59.999999Z", "to=9999-12-31", "agency=%00")
+    for query in ("from=yesterday", "cursor=x", "limit=501", *beyond):
         response = await till.client.get(f"/v1/payments?{query}", headers=till.headers())
         assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
 

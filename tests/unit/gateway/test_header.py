@@ -45,6 +45,20 @@ def test_the_callers_own_words_go_on() -> None:
     assert kept.purpose == "xác minh"
 
 
+@pytest.mark.parametrize("value", [b" ", "\u00a0".encode(), b"%01", b"%E2%80%8B%20", "\u3000\u200b".encode()])
+def test_a_purpose_that_the_log_cannot_say_is_none_to_services(value: bytes) -> None:
+    found = header.incoming([(b"hub-purpose", value)])
+    assert (found.purpose, found.kept) == (None, [])
+
+
+def test_two_purposes_are_refused() -> None:
+    """The service would read the first and the log keep the last."""
+    with pytest.raises(BadRequest):
+        header.incoming([(b"hub-purpose", b"xac minh"), (b"hub-purpose", b"khac")])
+    found = header.incoming([(b"hub-purpose", b""), (b"hub-purpose", b"xac minh")])
+    assert (found.purpose, found.kept) == ("xac minh", [("hub-purpose", "xac minh")])
+
+
 def test_headers_named_by_connection_stay_behind() -> None:
     found = header.incoming([(b"x-secret", b"1"), (b"connection", b"close, X-Secret"), (b"accept", b"*/*")])
     assert found.kept == [("accept", "*/*")]

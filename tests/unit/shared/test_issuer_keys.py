@@ -143,3 +143,12 @@ async def test_a_list_of_revocations_older_than_any_token_is_no_list(issuer: Iss
         await verifier.verify(token)
     revocations.replace(set(), {})
     await verifier.verify(token)
+
+
+async def test_where_nobody_tells_what_is_revoked_nothing_grows_old(issuer: Issuer, clock: Clock) -> None:
+    """Services' own tokens have no such list: an hour after its start a service refused every neighbour."""
+    verifier = TokenVerifier(issuer.first.issuer, JwksSource(issuer.fetch))
+    token = issuer.first.token()
+    await verifier.verify(token)
+    clock.pass_by(STALE_SECONDS + 1)
+    await verifier.verify(token)

@@ -31,7 +31,8 @@ def test_wire_dates_are_local() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2023", "20231301083000", "2023030108300x", "２０２３０３０１０８３０００", "20230301 83000"]
+    "text",
+    ["2023", "20231301083000", "2023030108300x", "２０２３０３０１０８３０００", "20230301 83000", "00010101000000"],
 )
 def test_what_is_no_wire_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
