@@ -278,9 +278,12 @@ def moment_or_day(name: str, text: str | None, *, end: bool) -> datetime | None:
         return None
     try:
         if len(text) == 10:
-            day = date.fromisoformat(text) + timedelta(days=1 if end else 0)
+            day = date.fromisoformat(text)
+            if not 1990 <= day.year <= 2059:  # as of times; on the edges of the calendar nothing can be reckoned
+                raise ValueError
+            day += timedelta(days=1 if end else 0)
             return datetime(day.year, day.month, day.day, tzinfo=clock.VIETNAM).astimezone(UTC)
         moment: datetime = _moment(text.replace(" ", "+"))
-    except (ValueError, OverflowError):
+    except ValueError:
         raise InvalidRequest(errors=[FieldError(f"query:{name}", "is neither a time nor a day")]) from None
     return moment

@@ -30,6 +30,8 @@ from shared.db import Database
 from shared.telemetry import log
 
 _TYPE = "hub-seal+jwt"
+_SIGNATURE_CHARACTERS = 86
+"""64 bytes in base64url, of ES256 and Ed25519 alike; a line whose signature has less was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def read(path: Path, public_jwks: Mapping[str, Any]) -> list[Sealed]:
     keys = KeySet.import_key_set(public_jwks)  # type: ignore[arg-type]  # read from JSON
     sealed: list[Sealed] = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if line.count(".") < 2:
+        if line.count(".") < 2 or len(line.rpartition(".")[2]) < _SIGNATURE_CHARACTERS:
             continue
         try:
             seal = jwt.decode(line, keys, algorithms=ALGORITHMS)

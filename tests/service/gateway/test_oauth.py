@@ -12,12 +12,10 @@ import pytest
 from joserfc import jwk, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from gateway import registering
 from gateway.keys import Keys
 from shared import revocations
 from shared.auth import JwksSource, TokenVerifier
 from shared.copied import Copied
-from shared.db import Database
 from shared.errors import Unauthenticated
 from shared.revocations import Revocations
 
@@ -324,27 +322,6 @@ async def test_a_suspended_client_is_out_at_once(start_hub: Callable[..., Awaita
         "/oauth/token", data={"grant_type": "client_credentials"}, auth=(known["client_id"], known["client_secret"])
     )
     assert answer.json()["error"] == "unauthorized_client"
-
-
-async def test_a_change_at_the_same_moment_does_not_undo_a_suspension(start_hub: Callable[..., Awaitable[Hub]]) -> None:
-    hub = await start_hub()
-    database = Database(hub.urls.system, pool_size=2)
-
-    async def renamed() -> None:
-        async with database.transaction() as tx:
-            await registering.change(tx, "portal", {"name": "Portal"})
-
-    async with database.transaction() as tx:
-        await registering.change(tx, "portal", {"state": "suspended"})
-        other = asyncio.create_task(renamed())
-        async with asyncio.timeout(60):
-            while not await tx.value("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                await asyncio.sleep(0.01)
-    await other
-    async with database.reading() as rx:
-        client = await registering.existing(rx, "portal")
-    await database.close()
-    assert (client.state, client.name) == ("suspended", "Portal")
 
 
 async def test_a_repeated_registration_gets_the_first_answer_without_the_secret(hub: Hub) -> None:
