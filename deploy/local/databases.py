@@ -46,18 +46,23 @@ def urls_of(admin_url: str, package: str, database: str | None = None) -> Urls:
     return Urls(name, *addresses)
 
 
-async def provision(admin_url: str, package: str, database: str | None = None, template: str | None = None) -> Urls:
-    """Makes roles and database where they are missing and closes the database to everybody else.
-
-    With `template` the new database is a copy of that one; nobody may be connected to it then.
-    """
+async def provision(admin_url: str, package: str, database: str | None = None) -> Urls:
+    """Makes roles and database where they are missing and closes the database to everybody else."""
     urls = urls_of(admin_url, package, database)
     async with administrator(admin_url) as connection, _locked(connection):
         await _make_roles(connection, admin_url, package)
         if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", urls.database):
-            source = f" TEMPLATE {_name(template)}" if template else ""
-            await connection.execute(f"CREATE DATABASE {_name(urls.database)} OWNER {package}_owner{source}")
+            await connection.execute(f"CREATE DATABASE {_name(urls.database)} OWNER {package}_owner")
         await _close(connection, urls.database, package)
+    return urls
+
+
+async def copy(admin_url: str, package: str, database: str, template: str) -> Urls:
+    """A new database like `template`, which was provisioned for the same package and has nobody connected to it."""
+    urls = urls_of(admin_url, package, database)
+    async with administrator(admin_url) as connection, _locked(connection):
+        await connection.execute(f"CREATE DATABASE {_name(database)} OWNER {package}_owner TEMPLATE {_name(template)}")
+        await _close(connection, database, package)
     return urls
 
 
@@ -125,14 +130,12 @@ async def _close(connection: asyncpg.Connection, database: str, package: str) ->
     database.
     """
     name = _name(database)
-    await connection.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
-    await connection.execute(f"GRANT CONNECT ON DATABASE {name} TO {package}_api, {package}_system")
-    for setting, value in (
-        ("idle_in_transaction_session_timeout", "10s"),
-        ("timezone", "UTC"),
-        ("jit", "off"),
-    ):
-        await connection.execute(f"ALTER DATABASE {name} SET {setting} = '{value}'")
+    limits = {"idle_in_transaction_session_timeout": "10s", "timezone": "UTC", "jit": "off"}
+    await connection.execute(
+        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;"
+        f"GRANT CONNECT ON DATABASE {name} TO {package}_api, {package}_system;"
+        + ";".join(f"ALTER DATABASE {name} SET {setting} = '{value}'" for setting, value in limits.items())
+    )
 
 
 def _with(url: str, user: str, password: str, database: str) -> str:

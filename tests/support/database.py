@@ -30,7 +30,7 @@ class Templates:
         template = await self._template(package, fill)
         self._copies[package] += 1
         name = f"t_{self._run}_{package}_{self._copies[package]}"
-        return await databases.provision(self.admin_url, package, name, template=template)
+        return await databases.copy(self.admin_url, package, name, template)
 
     async def drop(self, urls: Urls) -> None:
         """Drops a copy, whoever is still connected."""

@@ -20,6 +20,8 @@ TEST_SETTINGS = {
     "max_connections": "400",
     "min_wal_size": "128MB",
     "max_wal_size": "512MB",
+    # A password costs 4,096 rounds of its hash whenever a role gets it or a client sends it: each test does both.
+    "scram_iterations": "1",
 }
 
 # Where a file system in memory stands on Linux, and how much has to be free of it and of the memory itself. A folder of
