@@ -125,7 +125,10 @@ class Hardened(OneWriteProtocol):
         if answer is None:
             return False
         self._is_turned_away = True
-        self.transport.writelines(answer)
+        if self.flow.write_paused:
+            self.transport.abort()  # it asks on and reads none of its refusals: they would all be kept for it
+        else:
+            self.transport.writelines(answer)
         return True  # the connection goes on, or ends, once the body is here: cut earlier, the answer might be lost
 
     def _is_answered(self) -> bool:

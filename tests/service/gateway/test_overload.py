@@ -28,11 +28,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def a_full_hub(start_hub: Start) -> tuple[Hub, list["asyncio.Task[httpx2.Response]"]]:
+async def a_full_hub(start_hub: Start, seconds: float = 3.0) -> tuple[Hub, list["asyncio.Task[httpx2.Response]"]]:
     """A noisy client has its share of places (3 of 4) and of the waiting room (1 of 2)."""
     hub = await start_hub(requests_at_once=4, requests_waiting=2, waiting_seconds=30.0)
     headers = await hub.headers()
-    hub.behind.delay_seconds = 3.0
+    hub.behind.delay_seconds = seconds
     under_way = [asyncio.create_task(hub.client.get(PATH, headers=headers)) for _ in range(3)]
     await until(lambda: len(hub.behind.seen) == 3)
     under_way.append(asyncio.create_task(hub.client.get(PATH, headers=headers)))
@@ -134,6 +134,24 @@ async def test_one_that_is_turned_away_by_the_protocol_leaves_the_connection_in_
     old = request(noisy, content=b"{}").replace(b"HTTP/1.1", b"HTTP/1.0")
     assert b" 429 " in (await raw(hub, old)).partition(b"\r\n")[0]
     await asyncio.gather(*under_way)
+
+
+async def test_one_that_asks_on_without_reading_its_refusals_is_let_go(start_hub: Start) -> None:
+    """They would all be kept for it."""
+    hub, under_way = await a_full_hub(start_hub, seconds=60)
+    noisy = await hub.token()
+    await hub.client.get(PATH, headers={"authorization": f"Bearer {noisy}"})
+    many = f"GET {PATH} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {noisy}\r\n\r\n".encode() * 1000
+    _, writer = await asyncio.open_connection("127.0.0.1", hub.settings.port, limit=1024)
+    with pytest.raises(ConnectionError):
+        async with asyncio.timeout(60):
+            for _ in range(100):
+                writer.write(many)
+                await writer.drain()
+            await writer.wait_closed()
+    for task in under_way:
+        task.cancel()
+    await asyncio.gather(*under_way, return_exceptions=True)
 
 
 async def test_a_refused_body_that_never_ends_ends_the_connection(start_hub: Start) -> None:
