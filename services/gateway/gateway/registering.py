@@ -79,9 +79,7 @@ async def approve(tx: Transaction, client_id: str, approved_by: str) -> Client:
 
 async def change(tx: Transaction, client_id: str, changes: Mapping[str, Any]) -> Client:
     """Change fields; all tokens issued so far end. Raises `NotFound`, `InvalidRequest` or `ClientNotPending`."""
-    await store_clients.lock_client(
-        tx, client_id
-    )  # all of it is written: what another changes meanwhile would be undone
+    await store_clients.lock_client(tx, client_id)  # all of it is written: what others change meanwhile would be undone
     before = await existing(tx, client_id)
     if before.state == "pending" and "state" in changes:
         raise ClientNotPending("A pending client is approved or left")
