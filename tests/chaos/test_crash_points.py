@@ -27,7 +27,7 @@ PLAYS = {
     "the other half": {
         "dossier": [("intake.in_transaction", 12), ("relay.after_produce", 2)],
         "payment": [("reader.after_effect", 1), ("callback.committed", 6)],
-        "sync-national": [("reader.after_effect", 1), ("portal.after_answer", 2)],
+        "sync-national": [("reader.after_effect", 1), ("portal.after_answer", 1)],
         "citizen-db-adapter": [("reader.after_effect", 2)],
         "gateway": [("relay.after_produce", 1)],
     },
