@@ -210,6 +210,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         except Exception as fault:
             if _is_deadlock(fault) or (isinstance(fault, HubError) and fault.retryable):
                 raise
+            COUNTERS.bugs.labels(f"reader {self.topic}").inc()
             log.error("event_failed", topic=self.topic, ids=[event.id for event in batch], exc_info=fault)
             return [Park(event, type(fault).__name__, "hub") for event in batch]
 

@@ -254,7 +254,7 @@ class Front:
 
 @lru_cache(maxsize=2048)
 def _observed(method: str, template: str, status: int) -> Histogram:
-    return HISTOGRAMS.request_seconds.labels(method, template, str(status))  # type: ignore[no-any-return]  # of a namespace
+    return HISTOGRAMS.request_seconds.labels(method, template, str(status))  # type: ignore[no-any-return]  # untyped
 
 
 def _problem(error: HubError) -> Answer:
